@@ -1,0 +1,163 @@
+//! Operations derived from the contract, the same for every provider.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use futures_core::Stream;
+use futures_util::stream;
+
+use super::{
+    ByteRange, Deleted, GetOptions, Key, ListEntry, ListRequest, PageToken, ReadCondition,
+    StorageProvider,
+};
+use crate::{Error, Result};
+
+/// Streams all pages of a listing; holds one page in memory at a time (clause `STO-094`).
+/// [`ListRequest::limit`] is the page size. Ends after the first error.
+///
+/// # Errors
+///
+/// As [`StorageProvider::list`]; also `Internal` when the provider hands out the same token twice,
+/// which would never end.
+pub fn list_all(
+    provider: &dyn StorageProvider,
+    request: ListRequest,
+) -> impl Stream<Item = Result<ListEntry>> + Send + '_ {
+    struct Pages {
+        request: ListRequest,
+        entries: std::vec::IntoIter<ListEntry>,
+        more: bool,
+    }
+    let state = Pages { request, entries: Vec::new().into_iter(), more: true };
+    stream::try_unfold(state, move |mut state| async move {
+        loop {
+            if let Some(entry) = state.entries.next() {
+                return Ok(Some((entry, state)));
+            }
+            if !state.more {
+                return Ok(None);
+            }
+            let page = provider.list(&state.request).await?;
+            if page.next.is_some() && page.next == state.request.token {
+                return Err(endless(page.next.as_ref()));
+            }
+            state.more = page.next.is_some();
+            state.request.token = page.next;
+            state.entries = page.entries.into_iter();
+        }
+    })
+}
+
+fn endless(token: Option<&PageToken>) -> Error {
+    Error::new(
+        crate::ErrorKind::Internal,
+        format!("the provider continues the listing with the same token {token:?} again"),
+    )
+}
+
+/// Deletes every object below the folder `prefix`: with `a`, that is `a/b` but neither `a`, `a-b` nor
+/// `ab/c` (clause `STO-106`). Returns how many objects were deleted; the first failure ends it. Not
+/// atomic; safe to repeat.
+///
+/// # Errors
+///
+/// `InvalidArgument` when the prefix is empty or `/`; else as [`StorageProvider::list`] and
+/// [`StorageProvider::delete`].
+pub async fn delete_prefix(provider: &dyn StorageProvider, prefix: &str) -> Result<u64> {
+    let folder = prefix.strip_suffix('/').unwrap_or(prefix);
+    if folder.is_empty() {
+        return Err(Error::invalid("deleting by prefix needs a prefix that is not empty"));
+    }
+    let mut request = ListRequest::prefix(super::Prefix::new(format!("{folder}/"))?);
+    let mut deleted = 0;
+    loop {
+        let page = provider.list(&request).await?;
+        let keys: Vec<Key> = page
+            .entries
+            .iter()
+            .filter_map(ListEntry::as_object)
+            .map(|object| object.key.clone())
+            .collect();
+        for result in provider.delete_many(&keys).await {
+            let Deleted { existed } = result?;
+            deleted += u64::from(existed != Some(false));
+        }
+        match page.next {
+            Some(next) => request.token = Some(next),
+            None => return Ok(deleted),
+        }
+    }
+}
+
+/// The vectored read of a provider that reads one range at a time: neighbours are read as one, all of
+/// one version (clauses `STO-037` and `STO-038`). For implementations of
+/// [`StorageProvider::get_ranges`].
+///
+/// # Errors
+///
+/// As [`StorageProvider::get`].
+pub async fn read_ranges(
+    provider: &dyn StorageProvider,
+    key: &Key,
+    ranges: &[ByteRange],
+    options: &GetOptions,
+) -> Result<Vec<Bytes>> {
+    for range in ranges {
+        range.validate()?;
+    }
+    let meta = provider.head(key, options).await?;
+    let exact: Vec<_> =
+        ranges.iter().map(|range| range.resolve(meta.size)).collect::<Result<_>>()?;
+    let pinned = |range: &Range<u64>| GetOptions {
+        range: range.clone().into(),
+        condition: ReadCondition { if_match: Some(meta.version.clone()), ..Default::default() },
+        version: options.version.clone(),
+    };
+    let mut fetched = Vec::new();
+    for merged in coalesced_ranges(&exact, provider.capabilities().limits.coalesce_gap) {
+        let bytes = provider.get(key, &pinned(&merged)).await?.body.collect().await?;
+        fetched.push((merged, bytes));
+    }
+    let slice = |range: &Range<u64>| {
+        let found = fetched
+            .iter()
+            .find(|(merged, _)| merged.start <= range.start && range.end <= merged.end);
+        match found {
+            Some((merged, bytes)) if !range.is_empty() => bytes
+                .slice((range.start - merged.start) as usize..(range.end - merged.start) as usize),
+            _ => Bytes::new(),
+        }
+    };
+    Ok(exact.iter().map(slice).collect())
+}
+
+/// Joins ranges that overlap or are at most `gap` bytes apart, in ascending order; empty ones vanish.
+#[must_use]
+pub fn coalesced_ranges(ranges: &[Range<u64>], gap: u64) -> Vec<Range<u64>> {
+    let mut sorted: Vec<_> = ranges.iter().filter(|range| !range.is_empty()).cloned().collect();
+    sorted.sort_by_key(|range| range.start);
+    let mut merged: Vec<Range<u64>> = Vec::new();
+    for range in sorted {
+        match merged.last_mut() {
+            Some(last) if range.start <= last.end.saturating_add(gap) => {
+                last.end = last.end.max(range.end);
+            }
+            _ => merged.push(range),
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coalesces_within_the_gap() {
+        let ranges = [20..30, 0..5, 5..6, 3..4, 9..9, 8..10];
+        assert_eq!(coalesced_ranges(&ranges, 0), [0..6, 8..10, 20..30]);
+        assert_eq!(coalesced_ranges(&ranges, 2), [0..10, 20..30]);
+        assert_eq!(coalesced_ranges(&ranges, u64::MAX), vec![0..30]);
+        assert!(coalesced_ranges(&[], 9).is_empty());
+    }
+}

@@ -1,0 +1,316 @@
+//! `Key` and `Prefix`: names of objects, validated before any I/O, the same on every provider.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::str::FromStr;
+
+use smol_str::SmolStr;
+
+use crate::{Error, Result};
+
+/// The name of an object (clauses `STO-010` to `STO-016`).
+///
+/// 1 to 1024 bytes of UTF-8 in segments between `/`; compared byte by byte, never normalised.
+///
+/// ```
+/// use omni_contracts::storage::Key;
+///
+/// let key = Key::new("invoices/2026/ä b.pdf")?;
+/// assert_eq!(key.as_str(), "invoices/2026/ä b.pdf");
+///
+/// let error = Key::new("invoices//x").unwrap_err();
+/// assert!(error.to_string().contains("empty segment"));
+/// # Ok::<(), omni_contracts::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(SmolStr);
+
+impl Key {
+    /// The longest key, in bytes.
+    pub const MAX_BYTES: usize = 1024;
+    /// The longest segment, in bytes.
+    pub const MAX_SEGMENT_BYTES: usize = 240;
+    /// The largest number of segments.
+    pub const MAX_SEGMENTS: usize = 254;
+
+    /// Validates `text` against the portable profile.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument`, naming the rule that is broken.
+    pub fn new(text: impl AsRef<str>) -> Result<Self> {
+        let text = text.as_ref();
+        match broken_rule(text) {
+            None => Ok(Self(SmolStr::new(text))),
+            Some(rule) => Err(invalid_key(text, &rule)),
+        }
+    }
+
+    /// A key as the back-end has it, outside the portable profile. For objects that other programs
+    /// wrote: they can be listed, read, copied and deleted. Portable code does not need it.
+    #[must_use]
+    pub fn native(text: impl AsRef<str>) -> Self {
+        Self(SmolStr::new(text))
+    }
+
+    /// Whether the key keeps the portable profile; false only for some [native](Self::native) keys.
+    #[must_use]
+    pub fn is_portable(&self) -> bool {
+        broken_rule(&self.0).is_none()
+    }
+
+    /// The key as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The first rule of the portable profile that `text` breaks. One pass over the bytes.
+fn broken_rule(text: &str) -> Option<String> {
+    if text.is_empty() {
+        return Some("a key must not be empty".to_owned());
+    }
+    if text.len() > Key::MAX_BYTES {
+        return Some(format!("a key has at most {} bytes, this has {}", Key::MAX_BYTES, text.len()));
+    }
+    let bytes = text.as_bytes();
+    let mut segments = 0;
+    let mut start = 0;
+    for at in 0..=bytes.len() {
+        match bytes.get(at) {
+            None | Some(b'/') => {
+                segments += 1;
+                if let Some(rule) = broken_segment_rule(&bytes[start..at], start, bytes.len()) {
+                    return Some(rule);
+                }
+                start = at + 1;
+            }
+            Some(byte) if byte.is_ascii_control() => {
+                return Some(format!("control characters are not allowed, byte {at} is {byte:#04x}"));
+            }
+            Some(b'\\') => return Some(format!("`\\` is not allowed, byte {at} is one")),
+            Some(_) => {}
+        }
+    }
+    (segments > Key::MAX_SEGMENTS).then(|| {
+        format!("a key has at most {} segments, this has {segments}", Key::MAX_SEGMENTS)
+    })
+}
+
+fn broken_segment_rule(segment: &[u8], start: usize, total: usize) -> Option<String> {
+    let rule = match segment {
+        [] if start == 0 => "a leading `/` is not allowed",
+        [] if start == total => "a trailing `/` is not allowed",
+        [] => return Some(format!("an empty segment is not allowed, byte {start} begins one")),
+        [b'.'] | [b'.', b'.'] => "`.` and `..` are not allowed as segments",
+        [.., b'.'] => "a segment must not end in `.`",
+        _ if segment.len() > Key::MAX_SEGMENT_BYTES => {
+            return Some(format!(
+                "a segment has at most {} bytes, this has {}",
+                Key::MAX_SEGMENT_BYTES,
+                segment.len()
+            ));
+        }
+        _ => return None,
+    };
+    Some(rule.to_owned())
+}
+
+fn invalid_key(text: &str, rule: &str) -> Error {
+    let shown: String = text.chars().take(80).collect();
+    Error::invalid(format!("not a portable key: {rule}")).with_resource(shown)
+}
+
+impl AsRef<str> for Key {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for Key {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Key {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::new(text)
+    }
+}
+
+impl TryFrom<&str> for Key {
+    type Error = Error;
+
+    fn try_from(text: &str) -> Result<Self> {
+        Self::new(text)
+    }
+}
+
+impl TryFrom<String> for Key {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        Self::new(text)
+    }
+}
+
+impl TryFrom<&String> for Key {
+    type Error = Error;
+
+    fn try_from(text: &String) -> Result<Self> {
+        Self::new(text)
+    }
+}
+
+impl From<&Self> for Key {
+    fn from(key: &Self) -> Self {
+        key.clone()
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+/// The text that the keys of a listing begin with (clause `STO-080`): raw, not by segments, so
+/// `a` is a prefix of `a`, `a/b` and `ab`. Empty means everything.
+#[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Prefix(SmolStr);
+
+impl Prefix {
+    /// The prefix of every key.
+    pub const ALL: Self = Self(SmolStr::new_static(""));
+
+    /// Any text of up to [`Key::MAX_BYTES`] bytes; a longer one can match nothing.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` when it is longer.
+    pub fn new(text: impl AsRef<str>) -> Result<Self> {
+        let text = text.as_ref();
+        if text.len() > Key::MAX_BYTES {
+            let message =
+                format!("a prefix has at most {} bytes, this has {}", Key::MAX_BYTES, text.len());
+            return Err(Error::invalid(message));
+        }
+        Ok(Self(SmolStr::new(text)))
+    }
+
+    /// The prefix as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The smallest text that is greater than every key with this prefix, in byte order; `None`
+    /// when there is none. For providers that scan an ordered index.
+    #[must_use]
+    pub fn upper_bound(&self) -> Option<String> {
+        let mut text = self.0.to_string();
+        while let Some(last) = text.pop() {
+            let next = match last {
+                char::MAX => continue,
+                '\u{d7ff}' => '\u{e000}',
+                other => char::from_u32(u32::from(other) + 1)?,
+            };
+            text.push(next);
+            return Some(text);
+        }
+        None
+    }
+}
+
+impl TryFrom<&str> for Prefix {
+    type Error = Error;
+
+    fn try_from(text: &str) -> Result<Self> {
+        Self::new(text)
+    }
+}
+
+impl TryFrom<String> for Prefix {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        Self::new(text)
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepts_the_portable_profile_unchanged() {
+        let longest = vec!["k".repeat(Key::MAX_SEGMENT_BYTES); 4].join("/") + "/" + &"k".repeat(60);
+        let deepest = vec!["k"; Key::MAX_SEGMENTS].join("/");
+        for text in [
+            "a", "a b", " a ", "a/b", "%48%Q", "x#1", "~", ".a", "a.b", "...a", "ä", "\u{1f600}",
+            "?*\"<>|:", "A", "e\u{301}", "\u{e9}", &longest, &deepest,
+        ] {
+            assert_eq!(Key::new(text).unwrap().as_str(), text);
+        }
+        assert_eq!(longest.len(), Key::MAX_BYTES);
+    }
+
+    #[test]
+    fn names_the_broken_rule() {
+        let long = "k".repeat(Key::MAX_BYTES + 1);
+        let wide = "k".repeat(Key::MAX_SEGMENT_BYTES + 1);
+        let deep = vec!["k"; Key::MAX_SEGMENTS + 1].join("/");
+        for (text, rule) in [
+            ("", "must not be empty"),
+            ("/a", "leading `/`"),
+            ("a/", "trailing `/`"),
+            ("a//b", "empty segment"),
+            (".", "`.` and `..`"),
+            ("a/../b", "`.` and `..`"),
+            ("a./b", "end in `.`"),
+            ("a\nb", "control characters"),
+            ("a\u{7f}", "control characters"),
+            ("a\\b", "`\\`"),
+            (&long, "at most 1024 bytes"),
+            (&wide, "at most 240 bytes"),
+            (&deep, "at most 254 segments"),
+        ] {
+            let error = Key::new(text).unwrap_err();
+            assert_eq!(error.kind(), crate::ErrorKind::InvalidArgument);
+            assert!(error.to_string().contains(rule), "{text:?}: {error}");
+            assert!(!Key::native(text).is_portable());
+        }
+    }
+
+    #[test]
+    fn upper_bound_is_just_above_the_prefix() {
+        let bound = |text: &str| Prefix::new(text).unwrap().upper_bound();
+        assert_eq!(bound(""), None);
+        assert_eq!(bound("a").as_deref(), Some("b"));
+        assert_eq!(bound("a\u{10ffff}").as_deref(), Some("b"));
+        assert_eq!(bound("\u{10ffff}"), None);
+        assert_eq!(bound("\u{d7ff}").as_deref(), Some("\u{e000}"));
+    }
+}

@@ -1,0 +1,177 @@
+//! Listing: requests, pages and their entries.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use super::{Key, Prefix, Version};
+use crate::{Error, Result};
+
+/// Which objects to list (clauses `STO-080` to `STO-096`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListRequest {
+    /// The text that keys begin with. Raw, not by segments.
+    pub prefix: Prefix,
+    /// Rolls keys up into one [`ListEntry::Prefix`] each, at the first occurrence of this text after
+    /// the prefix. Any non-empty text; `/` lists like a directory.
+    pub delimiter: Option<String>,
+    /// Lists only what comes after this text, exclusive. Need not be an existing key.
+    pub start_after: Option<Key>,
+    /// Continues an earlier listing with the same prefix and delimiter; `start_after` is then
+    /// ignored.
+    pub token: Option<PageToken>,
+    /// The most entries to return, at least 1; more than the provider's page size means that.
+    pub limit: Option<usize>,
+}
+
+impl ListRequest {
+    /// Every key that begins with `prefix`.
+    #[must_use]
+    pub fn prefix(prefix: Prefix) -> Self {
+        Self { prefix, ..Self::default() }
+    }
+
+    /// Refuses an empty delimiter and a limit of 0, before any I/O.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument`.
+    pub fn validate(&self) -> Result<()> {
+        if self.delimiter.as_deref() == Some("") {
+            return Err(Error::invalid("the delimiter must not be empty; leave it out instead"));
+        }
+        if self.limit == Some(0) {
+            return Err(Error::invalid("the limit must be at least 1"));
+        }
+        Ok(())
+    }
+
+    /// The common prefix that `key` is rolled up into, if the delimiter occurs after the prefix.
+    #[must_use]
+    pub fn rolled_up<'key>(&self, key: &'key str) -> Option<&'key str> {
+        let delimiter = self.delimiter.as_deref()?;
+        let rest = key.get(self.prefix.as_str().len()..)?;
+        let end = rest.find(delimiter)? + delimiter.len();
+        Some(&key[..self.prefix.as_str().len() + end])
+    }
+}
+
+/// One page of a listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListPage {
+    /// The entries, in the provider's order.
+    pub entries: Vec<ListEntry>,
+    /// Where to continue; `None` on the last page. A page may be empty and still have a successor.
+    pub next: Option<PageToken>,
+}
+
+/// An object, or the common prefix of several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListEntry {
+    /// An object.
+    Object(ObjectEntry),
+    /// Keys rolled up at the delimiter, which is part of the text.
+    Prefix(Prefix),
+}
+
+impl ListEntry {
+    /// The key or the prefix, as text.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Object(object) => object.key.as_str(),
+            Self::Prefix(prefix) => prefix.as_str(),
+        }
+    }
+
+    /// The object, unless the entry is a prefix.
+    #[must_use]
+    pub fn as_object(&self) -> Option<&ObjectEntry> {
+        match self {
+            Self::Object(object) => Some(object),
+            Self::Prefix(_) => None,
+        }
+    }
+}
+
+/// What a listing says about an object: the same as `head`, without attributes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectEntry {
+    /// The key, exactly as stored. Not [portable](Key::is_portable) when another program wrote an
+    /// object outside the portable profile.
+    pub key: Key,
+    /// The size of the content, in bytes.
+    pub size: u64,
+    /// The version.
+    pub version: Version,
+    /// When it was written, by the provider's clock.
+    pub modified: SystemTime,
+}
+
+/// One stored version of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionEntry {
+    /// Key, size, version and time.
+    pub object: ObjectEntry,
+    /// Whether a plain `get` returns this version.
+    pub current: bool,
+}
+
+/// One page of a listing of versions: by key, newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VersionPage {
+    /// The entries.
+    pub entries: Vec<VersionEntry>,
+    /// Where to continue; `None` on the last page.
+    pub next: Option<PageToken>,
+}
+
+/// Where a listing continues. Opaque; may be stored and used later, more than once.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct PageToken(String);
+
+impl PageToken {
+    /// A token as a provider made it, or as [`as_str`](Self::as_str) gave it.
+    #[must_use]
+    pub fn new(token: impl Into<String>) -> Self {
+        Self(token.into())
+    }
+
+    /// The token as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PageToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rolls_up_at_the_first_delimiter_after_the_prefix() {
+        let request = |prefix: &str, delimiter: &str| ListRequest {
+            delimiter: Some(delimiter.to_owned()),
+            ..ListRequest::prefix(Prefix::new(prefix).unwrap())
+        };
+        assert_eq!(request("", "/").rolled_up("a/b/c"), Some("a/"));
+        assert_eq!(request("a/", "/").rolled_up("a/b/c"), Some("a/b/"));
+        assert_eq!(request("a", "/").rolled_up("a/b"), Some("a/"));
+        assert_eq!(request("a/", "/").rolled_up("a/b"), None);
+        assert_eq!(request("", "--").rolled_up("x--y--z"), Some("x--"));
+        assert_eq!(ListRequest::default().rolled_up("a/b"), None);
+    }
+
+    #[test]
+    fn refuses_what_means_nothing() {
+        let empty = ListRequest { delimiter: Some(String::new()), ..ListRequest::default() };
+        assert!(empty.validate().is_err());
+        assert!(ListRequest { limit: Some(0), ..ListRequest::default() }.validate().is_err());
+        assert!(ListRequest { limit: Some(1), ..ListRequest::default() }.validate().is_ok());
+    }
+}

@@ -1,0 +1,34 @@
+//! The storage contract: objects under keys. Clauses `STO-` in `docs/spec/storage.md`.
+//!
+//! [`StorageProvider`] is what a provider implements; applications use the handle of `omni-storage`.
+
+mod attributes;
+mod capability;
+mod checksum;
+mod derived;
+mod intercept;
+mod key;
+mod list;
+mod multipart;
+mod object;
+mod options;
+mod presign;
+mod provider;
+mod range;
+
+pub use attributes::{Attributes, MAX_METADATA_BYTES};
+pub use capability::{Capabilities, Capability, Durability, Limits};
+pub use checksum::{Crc32c, verified};
+pub use derived::{coalesced_ranges, delete_prefix, list_all, read_ranges};
+pub use intercept::Intercepted;
+pub use key::{Key, Prefix};
+pub use list::{ListEntry, ListPage, ListRequest, ObjectEntry, PageToken, VersionEntry, VersionPage};
+pub use multipart::{Part, PartNumber, UploadEntry, UploadId, UploadPage};
+pub use object::{Deleted, GetResult, ObjectMeta, Version};
+pub use options::{
+    CompleteOptions, CopyOptions, DeleteOptions, GetOptions, PutOptions, ReadCondition,
+    WriteCondition, WriteId,
+};
+pub use presign::{PresignMethod, PresignRequest, PresignedUrl};
+pub use provider::StorageProvider;
+pub use range::ByteRange;

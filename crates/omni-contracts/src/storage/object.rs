@@ -1,0 +1,95 @@
+//! What is known about an object, and what reading and deleting it returns.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use smol_str::SmolStr;
+
+use super::{Attributes, Crc32c};
+use crate::{Body, Error, Result};
+
+/// What is known about one version of an object. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectMeta {
+    /// The size of the content, in bytes.
+    pub size: u64,
+    /// The version: changes with every write.
+    pub version: Version,
+    /// When it was written, by the provider's clock.
+    pub modified: SystemTime,
+    /// The checksum of the whole content, where the provider has it.
+    pub checksum: Option<Crc32c>,
+    /// Content type, user metadata and the like.
+    pub attributes: Arc<Attributes>,
+}
+
+/// An opaque token for one version of an object (clauses `STO-040` to `STO-042`).
+///
+/// Compare it for equality, store it, send it back. Nothing else about it means anything.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Version(SmolStr);
+
+impl Version {
+    /// A token as a provider made it, or as [`as_str`](Self::as_str) gave it.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` when it is empty, longer than 1024 bytes or holds a control character: no
+    /// provider makes such tokens.
+    pub fn new(token: impl AsRef<str>) -> Result<Self> {
+        let token = token.as_ref();
+        if token.is_empty() || token.len() > 1024 || token.chars().any(char::is_control) {
+            return Err(Error::invalid(
+                "a version is 1 to 1024 bytes without control characters".to_owned(),
+            ));
+        }
+        Ok(Self(SmolStr::new(token)))
+    }
+
+    /// The token as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+/// An object, or a range of it, on its way to the caller.
+#[derive(Debug)]
+pub struct GetResult {
+    /// What is known about the whole object; available before the first byte.
+    pub meta: ObjectMeta,
+    /// The bytes that the body holds, clamped to the object's size.
+    pub range: Range<u64>,
+    /// The bytes.
+    pub body: Body,
+}
+
+/// The outcome of a delete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Deleted {
+    /// Whether there was an object, where the provider knows.
+    pub existed: Option<bool>,
+}
+
+impl Deleted {
+    /// The outcome, and whether there was an object.
+    #[must_use]
+    pub fn new(existed: Option<bool>) -> Self {
+        Self { existed }
+    }
+}
