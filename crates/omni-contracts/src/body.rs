@@ -32,7 +32,12 @@ pub struct Body(Inner);
 
 enum Inner {
     Whole(Bytes),
-    Stream { stream: BoxStream<'static, Result<Bytes>>, length: Option<u64>, seen: u64, done: bool },
+    Stream {
+        stream: BoxStream<'static, Result<Bytes>>,
+        length: Option<u64>,
+        seen: u64,
+        done: bool,
+    },
 }
 
 impl Body {
@@ -47,7 +52,12 @@ impl Body {
     where
         S: Stream<Item = Result<Bytes>> + Send + 'static,
     {
-        Self(Inner::Stream { stream: stream.boxed(), length, seen: 0, done: false })
+        Self(Inner::Stream {
+            stream: stream.boxed(),
+            length,
+            seen: 0,
+            done: false,
+        })
     }
 
     /// The bytes, when they are in memory in one piece. Such a body can be sent again.
@@ -77,8 +87,12 @@ impl Body {
         if let Inner::Whole(bytes) = self.0 {
             return Ok(bytes);
         }
-        let Some(first) = self.next().await.transpose()? else { return Ok(Bytes::new()) };
-        let Some(second) = self.next().await.transpose()? else { return Ok(first) };
+        let Some(first) = self.next().await.transpose()? else {
+            return Ok(Bytes::new());
+        };
+        let Some(second) = self.next().await.transpose()? else {
+            return Ok(first);
+        };
         // A length from the network is a hint, not a reason to allocate.
         let expected = self.length().unwrap_or(0).min(1 << 20) as usize;
         let mut all = BytesMut::with_capacity(first.len() + second.len() + expected);
@@ -99,13 +113,20 @@ impl Stream for Body {
             Inner::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Inner::Whole(bytes) => Poll::Ready(Some(Ok(std::mem::take(bytes)))),
             Inner::Stream { done: true, .. } => Poll::Ready(None),
-            Inner::Stream { stream, length, seen, done } => {
+            Inner::Stream {
+                stream,
+                length,
+                seen,
+                done,
+            } => {
                 let item = ready!(stream.as_mut().poll_next(cx));
                 let checked = match item {
                     Some(Ok(chunk)) => {
                         *seen += chunk.len() as u64;
                         match *length {
-                            Some(length) if *seen > length => Some(Err(wrong_length(*seen, length))),
+                            Some(length) if *seen > length => {
+                                Some(Err(wrong_length(*seen, length)))
+                            }
                             _ => Some(Ok(chunk)),
                         }
                     }
@@ -123,7 +144,11 @@ impl Stream for Body {
 }
 
 fn wrong_length(seen: u64, length: u64) -> Error {
-    let how = if seen < length { "ended early at" } else { "went on past its length to" };
+    let how = if seen < length {
+        "ended early at"
+    } else {
+        "went on past its length to"
+    };
     Error::new(
         ErrorKind::Corrupt,
         format!("the stream {how} {seen} bytes, {length} bytes were promised"),
@@ -138,8 +163,15 @@ impl<T: Into<Bytes>> From<T> for Body {
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let form = if self.as_bytes().is_some() { "bytes" } else { "stream" };
-        f.debug_struct("Body").field("form", &form).field("length", &self.length()).finish()
+        let form = if self.as_bytes().is_some() {
+            "bytes"
+        } else {
+            "stream"
+        };
+        f.debug_struct("Body")
+            .field("form", &form)
+            .field("length", &self.length())
+            .finish()
     }
 }
 
@@ -150,14 +182,22 @@ mod tests {
     use super::*;
 
     fn stream_of(chunks: &[&'static str], length: Option<u64>) -> Body {
-        let chunks: Vec<_> =
-            chunks.iter().map(|chunk| Ok(Bytes::from_static(chunk.as_bytes()))).collect();
+        let chunks: Vec<_> = chunks
+            .iter()
+            .map(|chunk| Ok(Bytes::from_static(chunk.as_bytes())))
+            .collect();
         Body::from_stream(stream::iter(chunks), length)
     }
 
     #[tokio::test]
     async fn collects_any_chunking() {
-        for chunks in [&[][..], &[""], &["abc"], &["a", "", "bc"], &["a", "b", "c", ""]] {
+        for chunks in [
+            &[][..],
+            &[""],
+            &["abc"],
+            &["a", "", "bc"],
+            &["a", "b", "c", ""],
+        ] {
             let expected = chunks.concat();
             let body = stream_of(chunks, Some(expected.len() as u64));
             assert_eq!(body.collect().await.unwrap(), expected);
@@ -167,7 +207,10 @@ mod tests {
     #[tokio::test]
     async fn refuses_a_wrong_length() {
         for length in [0, 2, 4] {
-            let error = stream_of(&["ab", "c"], Some(length)).collect().await.unwrap_err();
+            let error = stream_of(&["ab", "c"], Some(length))
+                .collect()
+                .await
+                .unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt, "length {length}");
         }
     }

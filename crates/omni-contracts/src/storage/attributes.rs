@@ -62,7 +62,9 @@ impl Attributes {
     pub fn validate(&self) -> Result<()> {
         for (name, value) in self.fields() {
             let Some(value) = value else { continue };
-            let visible = value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+            let visible = value
+                .bytes()
+                .all(|byte| byte == b' ' || byte.is_ascii_graphic());
             let trimmed = value.trim() == value;
             if value.is_empty() || value.len() > MAX_FIELD_BYTES || !visible || !trimmed {
                 return Err(Error::invalid(format!(
@@ -78,8 +80,7 @@ impl Attributes {
         for (name, value) in &self.metadata {
             let mut bytes = name.bytes();
             let head = bytes.next().is_some_and(|byte| byte.is_ascii_lowercase());
-            let tail =
-                bytes.all(|b| b == b'_' || b.is_ascii_lowercase() || b.is_ascii_digit());
+            let tail = bytes.all(|b| b == b'_' || b.is_ascii_lowercase() || b.is_ascii_digit());
             if !head || !tail {
                 return Err(Error::invalid(format!(
                     "a metadata name must match [a-z][a-z0-9_]*, this is {name:?}"
@@ -100,11 +101,15 @@ fn validate_content_type(text: &str) -> Result<()> {
     let essence = text.split(';').next().unwrap_or_default().trim_end();
     let token = |part: &str| {
         !part.is_empty()
-            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
     };
     match essence.split_once('/') {
         Some((kind, subtype)) if token(kind) && token(subtype) => Ok(()),
-        _ => Err(Error::invalid(format!("content-type must be type/subtype, this is {text:?}"))),
+        _ => Err(Error::invalid(format!(
+            "content-type must be type/subtype, this is {text:?}"
+        ))),
     }
 }
 
@@ -119,7 +124,11 @@ mod tests {
         let attributes = Attributes {
             content_type: Some("text/plain; charset=utf-8".to_owned()),
             cache_control: Some("max-age=60, public".to_owned()),
-            metadata: [("a1_b".to_owned(), value), ("z".to_owned(), "v".repeat(room))].into(),
+            metadata: [
+                ("a1_b".to_owned(), value),
+                ("z".to_owned(), "v".repeat(room)),
+            ]
+            .into(),
             ..Attributes::default()
         };
         attributes.validate().unwrap();
@@ -157,7 +166,11 @@ mod tests {
             user("a", "v".repeat(MAX_METADATA_BYTES)),
         ] {
             let error = attributes.validate().unwrap_err();
-            assert_eq!(error.kind(), crate::ErrorKind::InvalidArgument, "{attributes:?}");
+            assert_eq!(
+                error.kind(),
+                crate::ErrorKind::InvalidArgument,
+                "{attributes:?}"
+            );
         }
     }
 }

@@ -72,7 +72,11 @@ fn broken_rule(text: &str) -> Option<String> {
         return Some("a key must not be empty".to_owned());
     }
     if text.len() > Key::MAX_BYTES {
-        return Some(format!("a key has at most {} bytes, this has {}", Key::MAX_BYTES, text.len()));
+        return Some(format!(
+            "a key has at most {} bytes, this has {}",
+            Key::MAX_BYTES,
+            text.len()
+        ));
     }
     let bytes = text.as_bytes();
     let mut segments = 0;
@@ -87,14 +91,19 @@ fn broken_rule(text: &str) -> Option<String> {
                 start = at + 1;
             }
             Some(byte) if byte.is_ascii_control() => {
-                return Some(format!("control characters are not allowed, byte {at} is {byte:#04x}"));
+                return Some(format!(
+                    "control characters are not allowed, byte {at} is {byte:#04x}"
+                ));
             }
             Some(b'\\') => return Some(format!("`\\` is not allowed, byte {at} is one")),
             Some(_) => {}
         }
     }
     (segments > Key::MAX_SEGMENTS).then(|| {
-        format!("a key has at most {} segments, this has {segments}", Key::MAX_SEGMENTS)
+        format!(
+            "a key has at most {} segments, this has {segments}",
+            Key::MAX_SEGMENTS
+        )
     })
 }
 
@@ -102,7 +111,11 @@ fn broken_segment_rule(segment: &[u8], start: usize, total: usize) -> Option<Str
     let rule = match segment {
         [] if start == 0 => "a leading `/` is not allowed",
         [] if start == total => "a trailing `/` is not allowed",
-        [] => return Some(format!("an empty segment is not allowed, byte {start} begins one")),
+        [] => {
+            return Some(format!(
+                "an empty segment is not allowed, byte {start} begins one"
+            ));
+        }
         [b'.'] | [b'.', b'.'] => "`.` and `..` are not allowed as segments",
         [.., b'.'] => "a segment must not end in `.`",
         _ if segment.len() > Key::MAX_SEGMENT_BYTES => {
@@ -201,8 +214,11 @@ impl Prefix {
     pub fn new(text: impl AsRef<str>) -> Result<Self> {
         let text = text.as_ref();
         if text.len() > Key::MAX_BYTES {
-            let message =
-                format!("a prefix has at most {} bytes, this has {}", Key::MAX_BYTES, text.len());
+            let message = format!(
+                "a prefix has at most {} bytes, this has {}",
+                Key::MAX_BYTES,
+                text.len()
+            );
             return Err(Error::invalid(message));
         }
         Ok(Self(SmolStr::new(text)))
@@ -269,8 +285,24 @@ mod tests {
         let longest = vec!["k".repeat(Key::MAX_SEGMENT_BYTES); 4].join("/") + "/" + &"k".repeat(60);
         let deepest = vec!["k"; Key::MAX_SEGMENTS].join("/");
         for text in [
-            "a", "a b", " a ", "a/b", "%48%Q", "x#1", "~", ".a", "a.b", "...a", "ä", "\u{1f600}",
-            "?*\"<>|:", "A", "e\u{301}", "\u{e9}", &longest, &deepest,
+            "a",
+            "a b",
+            " a ",
+            "a/b",
+            "%48%Q",
+            "x#1",
+            "~",
+            ".a",
+            "a.b",
+            "...a",
+            "ä",
+            "\u{1f600}",
+            "?*\"<>|:",
+            "A",
+            "e\u{301}",
+            "\u{e9}",
+            &longest,
+            &deepest,
         ] {
             assert_eq!(Key::new(text).unwrap().as_str(), text);
         }

@@ -27,7 +27,10 @@ impl ListRequest {
     /// Every key that begins with `prefix`.
     #[must_use]
     pub fn prefix(prefix: Prefix) -> Self {
-        Self { prefix, ..Self::default() }
+        Self {
+            prefix,
+            ..Self::default()
+        }
     }
 
     /// Refuses an empty delimiter and a limit of 0, before any I/O.
@@ -37,7 +40,9 @@ impl ListRequest {
     /// `InvalidArgument`.
     pub fn validate(&self) -> Result<()> {
         if self.delimiter.as_deref() == Some("") {
-            return Err(Error::invalid("the delimiter must not be empty; leave it out instead"));
+            return Err(Error::invalid(
+                "the delimiter must not be empty; leave it out instead",
+            ));
         }
         if self.limit == Some(0) {
             return Err(Error::invalid("the limit must be at least 1"));
@@ -169,9 +174,26 @@ mod tests {
 
     #[test]
     fn refuses_what_means_nothing() {
-        let empty = ListRequest { delimiter: Some(String::new()), ..ListRequest::default() };
+        let empty = ListRequest {
+            delimiter: Some(String::new()),
+            ..ListRequest::default()
+        };
         assert!(empty.validate().is_err());
-        assert!(ListRequest { limit: Some(0), ..ListRequest::default() }.validate().is_err());
-        assert!(ListRequest { limit: Some(1), ..ListRequest::default() }.validate().is_ok());
+        assert!(
+            ListRequest {
+                limit: Some(0),
+                ..ListRequest::default()
+            }
+            .validate()
+            .is_err()
+        );
+        assert!(
+            ListRequest {
+                limit: Some(1),
+                ..ListRequest::default()
+            }
+            .validate()
+            .is_ok()
+        );
     }
 }

@@ -22,7 +22,9 @@ pub use checksum::{Crc32c, verified};
 pub use derived::{coalesced_ranges, delete_prefix, list_all, read_ranges};
 pub use intercept::Intercepted;
 pub use key::{Key, Prefix};
-pub use list::{ListEntry, ListPage, ListRequest, ObjectEntry, PageToken, VersionEntry, VersionPage};
+pub use list::{
+    ListEntry, ListPage, ListRequest, ObjectEntry, PageToken, VersionEntry, VersionPage,
+};
 pub use multipart::{Part, PartNumber, UploadEntry, UploadId, UploadPage};
 pub use object::{Deleted, GetResult, ObjectMeta, Version};
 pub use options::{
