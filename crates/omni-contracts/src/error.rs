@@ -13,7 +13,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// A boxed cause, kept for [`std::error::Error::source`].
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// An error of a contract operation (clauses `ERR-001` to `ERR-006`).
+/// An error of a contract operation (clauses `ERR-001` to `ERR-005`).
 ///
 /// Opaque and one pointer wide. Decide by [`kind`](Self::kind), [`is_retryable`](Self::is_retryable)
 /// and [`effect`](Self::effect); the text is for people.
