@@ -5,8 +5,10 @@
 
 pub mod check;
 mod context;
+mod reference;
 pub mod storage;
 mod subject;
+pub mod worker;
 
 pub use check::{Check, Failure, Outcome};
 pub use context::Context;

@@ -34,6 +34,17 @@ pub trait Subject: Send + Sync + 'static {
         let _ = (place, key);
         Ok(Damage::NotPossible)
     }
+
+    /// The bytes that the store takes up, counted behind the provider's back: everything that it
+    /// wrote, visible or not. `None` where nobody can tell.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the counting fails with.
+    async fn space(&self, place: &Place<'_>) -> Result<Option<u64>> {
+        let _ = place;
+        Ok(None)
+    }
 }
 
 /// Where a store is: a name that is unique in a run, and a folder that lives as long as the run.
