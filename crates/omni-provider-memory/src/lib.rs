@@ -63,8 +63,6 @@ impl MemoryStorage {
             capabilities = capabilities.with(&[Capability::Versioning]);
         }
         capabilities.limits.max_object_size = settings.max_object_size;
-        Self {
-            store: Arc::new(Store::new(capabilities)),
-        }
+        Self { store: Arc::new(Store::new(capabilities)) }
     }
 }

@@ -44,9 +44,7 @@ impl StorageProvider for MemoryStorage {
         };
         let checksum = Crc32c::of(&content);
         checksum.expect(options.checksum).map_err(at)?;
-        self.store
-            .publish(key, content, checksum, options)
-            .map_err(at)
+        self.store.publish(key, content, checksum, options).map_err(at)
     }
 
     async fn get(&self, key: &Key, options: &GetOptions) -> Result<GetResult> {
@@ -56,11 +54,7 @@ impl StorageProvider for MemoryStorage {
         let object = self.store.object(key, options).map_err(at)?;
         let range = options.range.resolve(object.meta.size).map_err(at)?;
         let body = Body::from(slice(&object.content, &range));
-        Ok(GetResult {
-            meta: object.meta,
-            range,
-            body,
-        })
+        Ok(GetResult { meta: object.meta, range, body })
     }
 
     async fn get_ranges(
@@ -89,9 +83,7 @@ impl StorageProvider for MemoryStorage {
     async fn delete(&self, key: &Key, options: &DeleteOptions) -> Result<Deleted> {
         let at = |error: Error| error.at(Operation::Delete, NAME, key.as_str());
         if options.version.is_some() {
-            self.capabilities()
-                .expect(Capability::Versioning)
-                .map_err(at)?;
+            self.capabilities().expect(Capability::Versioning).map_err(at)?;
         }
         self.store.delete(key, options).map_err(at)
     }
@@ -118,9 +110,7 @@ impl StorageProvider for MemoryStorage {
         limit: Option<usize>,
     ) -> Result<VersionPage> {
         let at = |error: Error| error.at(Operation::ListVersions, NAME, prefix.as_str());
-        self.capabilities()
-            .expect(Capability::Versioning)
-            .map_err(at)?;
+        self.capabilities().expect(Capability::Versioning).map_err(at)?;
         self.store.list_versions(prefix, token, limit).map_err(at)
     }
 
@@ -152,10 +142,7 @@ impl StorageProvider for MemoryStorage {
             return Err(at(Error::invalid(message)));
         }
         let version = self.store.next_version();
-        Ok(self
-            .store
-            .uploads()
-            .create(key, options.attributes.clone(), &version))
+        Ok(self.store.uploads().create(key, options.attributes.clone(), &version))
     }
 
     async fn upload_part(
@@ -174,10 +161,7 @@ impl StorageProvider for MemoryStorage {
             version: self.store.next_version(),
             checksum: Some(Crc32c::of(&content)),
         };
-        self.store
-            .uploads()
-            .receive(key, upload, part.clone(), content)
-            .map_err(at)?;
+        self.store.uploads().receive(key, upload, part.clone(), content).map_err(at)?;
         Ok(part)
     }
 
@@ -204,10 +188,7 @@ impl StorageProvider for MemoryStorage {
 
     async fn list_uploads(&self, prefix: &Prefix, token: Option<&PageToken>) -> Result<UploadPage> {
         let at = |error: Error| error.at(Operation::ListUploads, NAME, prefix.as_str());
-        self.store
-            .uploads()
-            .list(prefix, token, self.store.page_size(None))
-            .map_err(at)
+        self.store.uploads().list(prefix, token, self.store.page_size(None)).map_err(at)
     }
 
     async fn presign(&self, key: &Key, _request: &PresignRequest) -> Result<PresignedUrl> {
@@ -246,12 +227,7 @@ fn complete(
         }
     };
     let (content, checksum) = received.join(parts)?;
-    if store
-        .capabilities
-        .limits
-        .max_object_size
-        .is_some_and(|max| content.len() as u64 > max)
-    {
+    if store.capabilities.limits.max_object_size.is_some_and(|max| content.len() as u64 > max) {
         return Err(Error::new(
             ErrorKind::TooLarge,
             "the parts together are above the largest object",
@@ -271,20 +247,12 @@ fn complete(
 
 fn validate_write(key: &Key, options: &PutOptions) -> Result<()> {
     expect_portable(key)?;
-    if options.attributes.is_empty() {
-        Ok(())
-    } else {
-        options.attributes.validate()
-    }
+    if options.attributes.is_empty() { Ok(()) } else { options.attributes.validate() }
 }
 
 /// Writes keep the portable profile; `Key::new` says which rule is broken.
 fn expect_portable(key: &Key) -> Result<()> {
-    if key.is_portable() {
-        Ok(())
-    } else {
-        Key::new(key.as_str()).map(drop)
-    }
+    if key.is_portable() { Ok(()) } else { Key::new(key.as_str()).map(drop) }
 }
 
 /// A slice that shares the stored bytes. The range was clamped to them.

@@ -132,17 +132,11 @@ impl Store {
         let meta = ObjectMeta {
             size: content.len() as u64,
             version: self.next_version(),
-            modified: current
-                .as_ref()
-                .map_or(now, |object| now.max(object.meta.modified)),
+            modified: current.as_ref().map_or(now, |object| now.max(object.meta.modified)),
             checksum: Some(checksum),
             attributes: options.attributes.clone(),
         };
-        let object = Object {
-            meta: meta.clone(),
-            content,
-            write_id: options.write_id.clone(),
-        };
+        let object = Object { meta: meta.clone(), content, write_id: options.write_id.clone() };
         match current {
             None => drop(objects.current.insert(key.clone(), object)),
             Some(current) => {
@@ -158,9 +152,7 @@ impl Store {
         let objects = self.read();
         let object = match &options.version {
             None => objects.current.get(key),
-            Some(version) => objects
-                .versions(key)
-                .find(|object| object.meta.version == *version),
+            Some(version) => objects.versions(key).find(|object| object.meta.version == *version),
         };
         let object = object.ok_or_else(not_found)?;
         if !options.condition.is_empty() {
@@ -196,10 +188,7 @@ impl Store {
             attributes: options.attributes.clone().unwrap_or(source.meta.attributes),
             ..PutOptions::default()
         };
-        let checksum = source
-            .meta
-            .checksum
-            .unwrap_or_else(|| Crc32c::of(&source.content));
+        let checksum = source.meta.checksum.unwrap_or_else(|| Crc32c::of(&source.content));
         self.publish(to, source.content, checksum, &put)
     }
 
@@ -215,10 +204,7 @@ impl Store {
                     break 'scan;
                 }
                 if page.entries.len() == limit {
-                    page.next = page
-                        .entries
-                        .last()
-                        .map(|entry| PageToken::after(entry.name()));
+                    page.next = page.entries.last().map(|entry| PageToken::after(entry.name()));
                     break 'scan;
                 }
                 if let Some(folder) = request.rolled_up(key.as_str()) {
@@ -239,10 +225,7 @@ impl Store {
         token: Option<&PageToken>,
         limit: Option<usize>,
     ) -> Result<VersionPage> {
-        let request = ListRequest {
-            limit,
-            ..ListRequest::prefix(prefix.clone())
-        };
+        let request = ListRequest { limit, ..ListRequest::prefix(prefix.clone()) };
         request.validate()?;
         let limit = self.page_size(limit);
         // The token names the last entry: version, space, key.
@@ -252,7 +235,7 @@ impl Store {
         let objects = self.read();
         let mut keys: Vec<&Key> = objects
             .current
-            .range::<str, _>(start..)
+            .range::<str, _>((Bound::Included(start), Bound::Unbounded))
             .map(|(k, _)| k)
             .collect();
         keys.extend(
@@ -281,14 +264,8 @@ impl Store {
                 });
                 break;
             }
-            let current = objects
-                .current
-                .get(key)
-                .is_some_and(|c| c.meta == object.meta);
-            page.entries.push(VersionEntry {
-                object: entry(key, object),
-                current,
-            });
+            let current = objects.current.get(key).is_some_and(|c| c.meta == object.meta);
+            page.entries.push(VersionEntry { object: entry(key, object), current });
         }
         Ok(page)
     }

@@ -32,23 +32,12 @@ impl Uploads {
         let id = UploadId::new(format!("upload-{name}"));
         let created = SystemTime::now();
         let parts = BTreeMap::new();
-        self.0.insert(
-            id.clone(),
-            Upload {
-                key: key.clone(),
-                created,
-                attributes,
-                parts,
-            },
-        );
+        self.0.insert(id.clone(), Upload { key: key.clone(), created, attributes, parts });
         id
     }
 
     pub(crate) fn get(&self, key: &Key, id: &UploadId) -> Result<&Upload> {
-        self.0
-            .get(id)
-            .filter(|upload| upload.key == *key)
-            .ok_or_else(not_found)
+        self.0.get(id).filter(|upload| upload.key == *key).ok_or_else(not_found)
     }
 
     pub(crate) fn receive(
@@ -58,11 +47,8 @@ impl Uploads {
         part: Part,
         content: Bytes,
     ) -> Result<()> {
-        let upload = self
-            .0
-            .get_mut(id)
-            .filter(|upload| upload.key == *key)
-            .ok_or_else(not_found)?;
+        let upload =
+            self.0.get_mut(id).filter(|upload| upload.key == *key).ok_or_else(not_found)?;
         upload.parts.insert(part.number, (part, content));
         Ok(())
     }
@@ -92,19 +78,13 @@ impl Uploads {
         found.sort_by(|(a, ..), (b, ..)| a.cmp(b));
         let more = found.len() > limit;
         found.truncate(limit);
-        let next = found
-            .last()
-            .filter(|_| more)
-            .map(|(name, ..)| PageToken::after(name));
+        let next = found.last().filter(|_| more).map(|(name, ..)| PageToken::after(name));
         let entry = |(_, id, upload): (String, &UploadId, &Upload)| UploadEntry {
             id: id.clone(),
             key: upload.key.clone(),
             created: upload.created,
         };
-        Ok(UploadPage {
-            entries: found.into_iter().map(entry).collect(),
-            next,
-        })
+        Ok(UploadPage { entries: found.into_iter().map(entry).collect(), next })
     }
 }
 
@@ -116,14 +96,9 @@ impl Upload {
     /// The content that the stated parts make, and its checksum.
     pub(crate) fn join(&self, parts: &[Part]) -> Result<(Bytes, Crc32c)> {
         if parts.is_empty() {
-            return Err(Error::invalid(
-                "an upload is completed with at least one part",
-            ));
+            return Err(Error::invalid("an upload is completed with at least one part"));
         }
-        if let Some(pair) = parts
-            .windows(2)
-            .find(|pair| pair[0].number >= pair[1].number)
-        {
+        if let Some(pair) = parts.windows(2).find(|pair| pair[0].number >= pair[1].number) {
             let (first, second) = (pair[0].number, pair[1].number);
             return Err(Error::invalid(format!(
                 "parts must be stated in ascending order, {second} follows {first}"
@@ -138,16 +113,10 @@ impl Upload {
                     content.extend_from_slice(bytes);
                 }
                 Some(_) => {
-                    return Err(Error::invalid(format!(
-                        "part {} was replaced since",
-                        part.number
-                    )));
+                    return Err(Error::invalid(format!("part {} was replaced since", part.number)));
                 }
                 None => {
-                    return Err(Error::invalid(format!(
-                        "part {} was not received",
-                        part.number
-                    )));
+                    return Err(Error::invalid(format!("part {} was not received", part.number)));
                 }
             }
         }

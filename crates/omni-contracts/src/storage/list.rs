@@ -28,10 +28,7 @@ impl ListRequest {
     /// Every key that begins with `prefix`.
     #[must_use]
     pub fn prefix(prefix: Prefix) -> Self {
-        Self {
-            prefix,
-            ..Self::default()
-        }
+        Self { prefix, ..Self::default() }
     }
 
     /// Refuses an empty delimiter and a limit of 0, before any I/O.
@@ -41,9 +38,7 @@ impl ListRequest {
     /// `InvalidArgument`.
     pub fn validate(&self) -> Result<()> {
         if self.delimiter.as_deref() == Some("") {
-            return Err(Error::invalid(
-                "the delimiter must not be empty; leave it out instead",
-            ));
+            return Err(Error::invalid("the delimiter must not be empty; leave it out instead"));
         }
         if self.limit == Some(0) {
             return Err(Error::invalid("the limit must be at least 1"));
@@ -231,10 +226,7 @@ mod tests {
                 start_after: None,
                 ..request.clone()
             };
-            assert_eq!(
-                request.scan_start().unwrap(),
-                by_token.scan_start().unwrap()
-            );
+            assert_eq!(request.scan_start().unwrap(), by_token.scan_start().unwrap());
             request.scan_start().unwrap()
         };
         let included = |text: &str| Some(Bound::Included(text.to_owned()));
@@ -258,26 +250,9 @@ mod tests {
 
     #[test]
     fn refuses_what_means_nothing() {
-        let empty = ListRequest {
-            delimiter: Some(String::new()),
-            ..ListRequest::default()
-        };
+        let empty = ListRequest { delimiter: Some(String::new()), ..ListRequest::default() };
         assert!(empty.validate().is_err());
-        assert!(
-            ListRequest {
-                limit: Some(0),
-                ..ListRequest::default()
-            }
-            .validate()
-            .is_err()
-        );
-        assert!(
-            ListRequest {
-                limit: Some(1),
-                ..ListRequest::default()
-            }
-            .validate()
-            .is_ok()
-        );
+        assert!(ListRequest { limit: Some(0), ..ListRequest::default() }.validate().is_err());
+        assert!(ListRequest { limit: Some(1), ..ListRequest::default() }.validate().is_ok());
     }
 }
