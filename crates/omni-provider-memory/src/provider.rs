@@ -1,5 +1,7 @@
 //! The contract, method by method: validation before the store, context on its errors.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use omni_contracts::storage::{
@@ -142,7 +144,7 @@ impl StorageProvider for MemoryStorage {
             return Err(at(Error::invalid(message)));
         }
         let version = self.store.next_version();
-        Ok(self.store.uploads().create(key, options.attributes.clone(), &version))
+        Ok(self.store.uploads().create(key, Arc::clone(&options.attributes), &version))
     }
 
     async fn upload_part(
@@ -236,7 +238,7 @@ fn complete(
     checksum.expect(options.checksum)?;
     let put = PutOptions {
         condition: options.condition.clone(),
-        attributes: received.attributes.clone(),
+        attributes: Arc::clone(&received.attributes),
         checksum: None,
         write_id: Some(write_id?),
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::{Bound, RangeBounds};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -134,7 +134,7 @@ impl Store {
             version: self.next_version(),
             modified: current.as_ref().map_or(now, |object| now.max(object.meta.modified)),
             checksum: Some(checksum),
-            attributes: options.attributes.clone(),
+            attributes: Arc::clone(&options.attributes),
         };
         let object = Object { meta: meta.clone(), content, write_id: options.write_id.clone() };
         match current {
@@ -185,7 +185,7 @@ impl Store {
         }
         let put = PutOptions {
             condition: options.condition.clone(),
-            attributes: options.attributes.clone().unwrap_or(source.meta.attributes),
+            attributes: Arc::clone(&options.attributes).unwrap_or(source.meta.attributes),
             ..PutOptions::default()
         };
         let checksum = source.meta.checksum.unwrap_or_else(|| Crc32c::of(&source.content));
