@@ -185,7 +185,7 @@ impl Store {
         }
         let put = PutOptions {
             condition: options.condition.clone(),
-            attributes: Arc::clone(&options.attributes).unwrap_or(source.meta.attributes),
+            attributes: options.attributes.clone().unwrap_or(source.meta.attributes),
             ..PutOptions::default()
         };
         let checksum = source.meta.checksum.unwrap_or_else(|| Crc32c::of(&source.content));
