@@ -16,7 +16,7 @@ const STEPS: &[Step] = &[
     ("lints", lints),
     ("documentation", documentation),
     ("tests and certification", tests),
-    ("a provider from outside", outside_provider),
+    ("a provider from outside, by the guide", consumer::guide_provider),
     ("examples", examples),
     ("the README's program in a fresh crate", consumer::readme_program),
     ("packages", packages),
@@ -38,7 +38,6 @@ pub(crate) fn test() -> Outcome {
 
 fn format(root: &Path) -> Outcome {
     run(&mut cargo(root, &["fmt", "--all", "--check"]))?;
-    run(&mut cargo(&root.join("tests/out-of-tree"), &["fmt", "--check"]))?;
     run(&mut cargo(&root.join("bench"), &["fmt", "--check"]))
 }
 
@@ -69,11 +68,6 @@ fn documentation(root: &Path) -> Outcome {
 
 fn tests(root: &Path) -> Outcome {
     run(&mut cargo(root, &["test", "--workspace", "--locked", "--no-fail-fast"]))
-}
-
-fn outside_provider(root: &Path) -> Outcome {
-    let folder = root.join("tests/out-of-tree");
-    run(cargo(&folder, &["test", "--locked"]).env("CARGO_TARGET_DIR", root.join("target")))
 }
 
 fn examples(root: &Path) -> Outcome {
