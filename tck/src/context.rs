@@ -25,12 +25,7 @@ impl Context {
     /// Surroundings with a store named `store` under `root`.
     #[must_use]
     pub fn new(subject: Arc<dyn Subject>, root: PathBuf, store: String, seed: u64) -> Self {
-        Self {
-            subject,
-            root,
-            store,
-            seed,
-        }
+        Self { subject, root, store, seed }
     }
 
     /// Opens the check's store: each call makes a new instance on the same data.
@@ -45,10 +40,7 @@ impl Context {
     /// Where the check's store is.
     #[must_use]
     pub fn place(&self) -> Place<'_> {
-        Place {
-            root: &self.root,
-            store: &self.store,
-        }
+        Place { root: &self.root, store: &self.store }
     }
 
     /// The provider under test.
@@ -63,10 +55,7 @@ impl Context {
     ///
     /// A failure that shows why it could not be tried.
     pub async fn damage(&self, key: &Key) -> Result<Damage, Failure> {
-        ok(
-            "damaging the store",
-            self.subject.damage(&self.place(), key).await,
-        )
+        ok("damaging the store", self.subject.damage(&self.place(), key).await)
     }
 
     /// The bytes that the check's store takes up, where anybody can tell.
