@@ -99,12 +99,8 @@ fn broken_rule(text: &str) -> Option<String> {
             Some(_) => {}
         }
     }
-    (segments > Key::MAX_SEGMENTS).then(|| {
-        format!(
-            "a key has at most {} segments, this has {segments}",
-            Key::MAX_SEGMENTS
-        )
-    })
+    (segments > Key::MAX_SEGMENTS)
+        .then(|| format!("a key has at most {} segments, this has {segments}", Key::MAX_SEGMENTS))
 }
 
 fn broken_segment_rule(segment: &[u8], start: usize, total: usize) -> Option<String> {
@@ -112,9 +108,7 @@ fn broken_segment_rule(segment: &[u8], start: usize, total: usize) -> Option<Str
         [] if start == 0 => "a leading `/` is not allowed",
         [] if start == total => "a trailing `/` is not allowed",
         [] => {
-            return Some(format!(
-                "an empty segment is not allowed, byte {start} begins one"
-            ));
+            return Some(format!("an empty segment is not allowed, byte {start} begins one"));
         }
         [b'.'] | [b'.', b'.'] => "`.` and `..` are not allowed as segments",
         [.., b'.'] => "a segment must not end in `.`",
@@ -214,11 +208,8 @@ impl Prefix {
     pub fn new(text: impl AsRef<str>) -> Result<Self> {
         let text = text.as_ref();
         if text.len() > Key::MAX_BYTES {
-            let message = format!(
-                "a prefix has at most {} bytes, this has {}",
-                Key::MAX_BYTES,
-                text.len()
-            );
+            let message =
+                format!("a prefix has at most {} bytes, this has {}", Key::MAX_BYTES, text.len());
             return Err(Error::invalid(message));
         }
         Ok(Self(SmolStr::new(text)))

@@ -1,0 +1,83 @@
+//! What a check works with: a store of its own, a seed, and a way to other processes.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use omni_contracts::storage::{Key, StorageProvider};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use crate::check::{Failure, ok};
+use crate::{Damage, Place, Subject};
+
+/// The surroundings of one run of one check. Its store is empty at the start and used by no other
+/// check.
+pub struct Context {
+    subject: Arc<dyn Subject>,
+    root: PathBuf,
+    store: String,
+    seed: u64,
+}
+
+impl Context {
+    /// Surroundings with a store named `store` under `root`.
+    #[must_use]
+    pub fn new(subject: Arc<dyn Subject>, root: PathBuf, store: String, seed: u64) -> Self {
+        Self { subject, root, store, seed }
+    }
+
+    /// Opens the check's store: each call makes a new instance on the same data.
+    ///
+    /// # Errors
+    ///
+    /// A failure that shows why it cannot be opened.
+    pub async fn open(&self) -> Result<Arc<dyn StorageProvider>, Failure> {
+        ok("opening the store", self.subject.open(&self.place()).await)
+    }
+
+    /// Where the check's store is.
+    #[must_use]
+    pub fn place(&self) -> Place<'_> {
+        Place { root: &self.root, store: &self.store }
+    }
+
+    /// The provider under test.
+    #[must_use]
+    pub fn subject(&self) -> &Arc<dyn Subject> {
+        &self.subject
+    }
+
+    /// Flips one stored byte of `key` behind the provider's back.
+    ///
+    /// # Errors
+    ///
+    /// A failure that shows why it could not be tried.
+    pub async fn damage(&self, key: &Key) -> Result<Damage, Failure> {
+        ok("damaging the store", self.subject.damage(&self.place(), key).await)
+    }
+
+    /// The seed of the run; the same seed makes the same choices.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// A random source for `purpose`, determined by the seed, the store and the purpose.
+    #[must_use]
+    pub fn rng(&self, purpose: &str) -> StdRng {
+        let mut hasher = DefaultHasher::new();
+        (self.seed, &self.store, purpose).hash(&mut hasher);
+        StdRng::seed_from_u64(hasher.finish())
+    }
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context")
+            .field("subject", &self.subject.name())
+            .field("store", &self.store)
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
+    }
+}

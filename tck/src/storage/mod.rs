@@ -1,0 +1,55 @@
+//! The checks of the storage contract, one per clause of `docs/spec/storage.md` and
+//! `docs/spec/errors.md`.
+
+mod atomicity;
+mod attributes;
+mod capabilities;
+mod conditional_reads;
+mod conditional_writes;
+mod consistency;
+mod copy;
+mod delete;
+mod durability;
+mod errors;
+mod keys;
+mod listing;
+mod model;
+mod multipart;
+mod operations;
+mod outcome;
+mod ranges;
+mod streams;
+mod versioning;
+mod versions;
+mod write_and_read;
+
+use crate::Check;
+
+/// Every check of the storage contract.
+pub fn checks() -> impl Iterator<Item = &'static Check> {
+    [
+        write_and_read::CHECKS,
+        keys::CHECKS,
+        atomicity::CHECKS,
+        ranges::CHECKS,
+        versions::CHECKS,
+        streams::CHECKS,
+        conditional_writes::CHECKS,
+        conditional_reads::CHECKS,
+        listing::CHECKS,
+        delete::CHECKS,
+        attributes::CHECKS,
+        copy::CHECKS,
+        multipart::CHECKS,
+        versioning::CHECKS,
+        outcome::CHECKS,
+        consistency::CHECKS,
+        model::CHECKS,
+        durability::CHECKS,
+        capabilities::CHECKS,
+        operations::CHECKS,
+        errors::CHECKS,
+    ]
+    .into_iter()
+    .flatten()
+}

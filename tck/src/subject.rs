@@ -1,0 +1,100 @@
+//! What is certified: the one thing that a provider author implements.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use omni_contracts::Result;
+use omni_contracts::storage::{Key, StorageProvider};
+
+/// A provider on a back-end, ready to be certified.
+#[async_trait]
+pub trait Subject: Send + Sync + 'static {
+    /// The name in test lines and reports: `local`, `s3-minio`.
+    fn name(&self) -> &str;
+
+    /// What the provider runs against.
+    fn evidence(&self) -> Evidence;
+
+    /// Opens a store. The same place is the same data, different places never share any, and a new
+    /// one is empty. Every call makes a new instance, as another program would.
+    ///
+    /// # Errors
+    ///
+    /// Whatever opening fails with; the run then fails, it is never skipped.
+    async fn open(&self, place: &Place<'_>) -> Result<Arc<dyn StorageProvider>>;
+
+    /// Flips one byte of the stored content of `key`, behind the provider's back.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the damaging fails with.
+    async fn damage(&self, place: &Place<'_>, key: &Key) -> Result<Damage> {
+        let _ = (place, key);
+        Ok(Damage::NotPossible)
+    }
+}
+
+/// Where a store is: a name that is unique in a run, and a folder that lives as long as the run.
+///
+/// A provider with files of its own puts them under `root`/`store`; one with a server makes a bucket
+/// or a key prefix of `store`. Worker processes are given the same place.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The folder of the run.
+    pub root: &'a Path,
+    /// The name of the store: letters, digits and `-`.
+    pub store: &'a str,
+}
+
+/// Whether a stored object could be damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// One byte was flipped.
+    Done,
+    /// The content cannot be reached behind the provider's back.
+    NotPossible,
+}
+
+/// What a certificate is evidence of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// The provider has no server.
+    Embedded,
+    /// A server of this repository.
+    OwnFake,
+    /// An emulator, with its version.
+    Emulator {
+        /// Name.
+        name: String,
+        /// Version.
+        version: String,
+    },
+    /// The real server software, with its version.
+    RealServer {
+        /// Name.
+        name: String,
+        /// Version.
+        version: String,
+    },
+    /// The cloud itself.
+    Live {
+        /// Cloud.
+        cloud: String,
+        /// Region.
+        region: String,
+    },
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedded => f.write_str("embedded"),
+            Self::OwnFake => f.write_str("own fake"),
+            Self::Emulator { name, version } => write!(f, "emulator({name}, {version})"),
+            Self::RealServer { name, version } => write!(f, "real server({name}, {version})"),
+            Self::Live { cloud, region } => write!(f, "live({cloud}, {region})"),
+        }
+    }
+}
