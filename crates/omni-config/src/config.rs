@@ -50,11 +50,7 @@ impl Config {
         profiles: Vec<String>,
         values: Dict,
     ) -> Result<Self, ConfigError> {
-        let config = Self {
-            sources,
-            profiles: profiles.into(),
-            values: Arc::new(values),
-        };
+        let config = Self { sources, profiles: profiles.into(), values: Arc::new(values) };
         // An instance without a provider is most often a misspelt name in a variable.
         for contract in config.values.keys() {
             for name in config.instances(contract) {
@@ -84,9 +80,7 @@ impl Config {
     /// The names of the configured instances of a contract, such as `storage`, in alphabetical order.
     pub fn instances(&self, contract: &str) -> impl Iterator<Item = &str> {
         let instances = self.values.get(contract).and_then(Value::as_dict);
-        instances
-            .into_iter()
-            .flat_map(|instances| instances.keys().map(String::as_str))
+        instances.into_iter().flat_map(|instances| instances.keys().map(String::as_str))
     }
 
     /// One instance of a contract.

@@ -15,10 +15,7 @@ use crate::config::Sources;
 
 /// Extracts `T` from a table.
 pub(crate) fn extract<T: DeserializeOwned>(table: &Value, sources: &Sources) -> Result<T, Wrong> {
-    let node = Node {
-        value: table,
-        sources,
-    };
+    let node = Node { value: table, sources };
     T::deserialize(node)
 }
 
@@ -67,19 +64,12 @@ pub(crate) struct Place {
 
 impl Wrong {
     fn new(problem: impl Into<String>) -> Self {
-        Self {
-            problem: Problem::Text(problem.into()),
-            path: Vec::new(),
-            place: None,
-        }
+        Self { problem: Problem::Text(problem.into()), path: Vec::new(), place: None }
     }
 
     /// Notes the key on the way up; the innermost value is the wrong one.
     fn below(mut self, key: String, value: &Value) -> Self {
-        self.place.get_or_insert_with(|| Place {
-            tag: value.tag(),
-            value: scalar(value),
-        });
+        self.place.get_or_insert_with(|| Place { tag: value.tag(), value: scalar(value) });
         self.path.push(key);
         self
     }
@@ -238,9 +228,9 @@ impl<'de> Deserializer<'de> for Node<'_> {
     // has lost its text already.
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         match self.value {
-            Value::Num(_, number) if number.to_f64().is_some() => Err(Wrong::new(
-                "expected a string; write the number in quotes to keep its text",
-            )),
+            Value::Num(_, number) if number.to_f64().is_some() => {
+                Err(Wrong::new("expected a string; write the number in quotes to keep its text"))
+            }
             Value::Num(_, number) => visitor.visit_string(number_text(*number)),
             Value::Bool(_, truth) => visitor.visit_string(truth.to_string()),
             _ => self.deserialize_any(visitor),
@@ -276,9 +266,8 @@ impl<'de> Deserializer<'de> for Node<'_> {
         let Some(text) = self.variable() else {
             return self.deserialize_any(visitor);
         };
-        let items: Vec<Value> = split(text)
-            .map(|item| Value::String(self.value.tag(), item.to_owned()))
-            .collect();
+        let items: Vec<Value> =
+            split(text).map(|item| Value::String(self.value.tag(), item.to_owned())).collect();
         visitor.visit_seq(List::new(self, &items))
     }
 
@@ -303,15 +292,10 @@ impl<'de> Deserializer<'de> for Node<'_> {
     ) -> Result<V::Value, Wrong> {
         // Asked here and not of the struct, so that no provider can forget `deny_unknown_fields`.
         if let Value::Dict(_, table) = self.value {
-            let stranger = table
-                .iter()
-                .find(|(key, _)| !fields.contains(&key.as_str()));
+            let stranger = table.iter().find(|(key, _)| !fields.contains(&key.as_str()));
             if let Some((key, value)) = stranger {
                 let mut wrong: Wrong = de::Error::unknown_field(key, fields);
-                wrong.place = Some(Place {
-                    tag: value.tag(),
-                    value: None,
-                });
+                wrong.place = Some(Place { tag: value.tag(), value: None });
                 return Err(wrong);
             }
         }
@@ -341,10 +325,7 @@ impl<'de> Deserializer<'de> for Node<'_> {
 /// The items of `a, "b, c", d`, with or without brackets around.
 fn split(text: &str) -> impl Iterator<Item = &str> {
     let text = text.trim();
-    let inner = text
-        .strip_prefix('[')
-        .and_then(|text| text.strip_suffix(']'))
-        .unwrap_or(text);
+    let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     let mut quote = None;
     inner
         .split(move |c: char| {
@@ -373,11 +354,7 @@ struct Table<'a> {
 impl<'a> Table<'a> {
     fn new(node: Node<'a>, table: &'a Dict) -> Self {
         let entries = table.iter().map(|(key, value)| (key.as_str(), value));
-        Self {
-            node,
-            entries: entries.collect(),
-            current: None,
-        }
+        Self { node, entries: entries.collect(), current: None }
     }
 }
 
@@ -399,8 +376,7 @@ impl<'de> MapAccess<'de> for Table<'_> {
         let Some((key, value)) = self.current.take() else {
             return Err(Wrong::new("a value was asked for before its key"));
         };
-        seed.deserialize(self.node.at(value))
-            .map_err(|wrong| wrong.below(key.to_owned(), value))
+        seed.deserialize(self.node.at(value)).map_err(|wrong| wrong.below(key.to_owned(), value))
     }
 }
 
@@ -412,10 +388,7 @@ struct List<'a> {
 
 impl<'a> List<'a> {
     fn new(node: Node<'a>, items: &'a [Value]) -> Self {
-        Self {
-            node,
-            items: items.iter().enumerate(),
-        }
+        Self { node, items: items.iter().enumerate() }
     }
 }
 
@@ -470,14 +443,12 @@ impl<'de> VariantAccess<'de> for Choice<'_> {
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Wrong> {
         let (key, node) = self.content()?;
-        seed.deserialize(node)
-            .map_err(|wrong| wrong.below(key.to_owned(), node.value))
+        seed.deserialize(node).map_err(|wrong| wrong.below(key.to_owned(), node.value))
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Wrong> {
         let (key, node) = self.content()?;
-        node.deserialize_seq(visitor)
-            .map_err(|wrong| wrong.below(key.to_owned(), node.value))
+        node.deserialize_seq(visitor).map_err(|wrong| wrong.below(key.to_owned(), node.value))
     }
 
     fn struct_variant<V: Visitor<'de>>(

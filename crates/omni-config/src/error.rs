@@ -85,19 +85,12 @@ impl fmt::Display for ConfigError {
         f.write_str(&inner.problem)?;
         let place = [
             inner.key.as_ref().map(|key| format!("key {key}")),
-            inner
-                .value
-                .as_ref()
-                .map(|value| format!("value `{}`", value.escape_debug())),
+            inner.value.as_ref().map(|value| format!("value `{}`", value.escape_debug())),
             inner.origin.as_ref().map(Origin::to_string),
             inner.profile.as_ref().map(|name| format!("profile {name}")),
         ];
         let place: Vec<_> = place.into_iter().flatten().collect();
-        if place.is_empty() {
-            Ok(())
-        } else {
-            write!(f, " ({})", place.join(", "))
-        }
+        if place.is_empty() { Ok(()) } else { write!(f, " ({})", place.join(", ")) }
     }
 }
 
@@ -116,14 +109,8 @@ pub(crate) fn unknown(what: &str, word: &str, allowed: &[&str]) -> String {
         .map(|candidate| (strsim::jaro_winkler(word, candidate), *candidate))
         .filter(|(similarity, _)| *similarity > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0));
-    let hint = nearest.map_or(String::new(), |(_, name)| {
-        format!(", did you mean `{name}`")
-    });
-    format!(
-        "unknown {what} `{}`{hint}; {}",
-        word.escape_debug(),
-        allowed_are(allowed)
-    )
+    let hint = nearest.map_or(String::new(), |(_, name)| format!(", did you mean `{name}`"));
+    format!("unknown {what} `{}`{hint}; {}", word.escape_debug(), allowed_are(allowed))
 }
 
 /// `allowed are a, b`, in alphabetical order.

@@ -86,8 +86,7 @@ impl Loader {
     {
         let ours = |(name, value): (N, V)| {
             let name = name.as_ref().to_str()?;
-            name.starts_with(PREFIX)
-                .then(|| (name.to_owned(), value.into()))
+            name.starts_with(PREFIX).then(|| (name.to_owned(), value.into()))
         };
         self.environment = variables.into_iter().filter_map(ours).collect();
         self
@@ -103,10 +102,9 @@ impl Loader {
         let (text, origin) = self.source()?;
         let profiles = parse(&text, &origin)?;
         let (variables, names) = self.variables()?;
-        let figment = Figment::new().merge(Layer("file", profiles)).merge(Layer(
-            ENVIRONMENT,
-            Map::from([(Profile::Global, variables)]),
-        ));
+        let figment = Figment::new()
+            .merge(Layer("file", profiles))
+            .merge(Layer(ENVIRONMENT, Map::from([(Profile::Global, variables)])));
         let mut layers = figment.data().map_err(|error| {
             ConfigError::new(error.to_string().replace('\n', " ")).origin(origin.clone())
         })?;
@@ -153,15 +151,9 @@ impl Loader {
                 Ok((EMBEDDED.to_owned(), Origin::Embedded))
             }
             Err(error) => {
-                let hint = if by_variable {
-                    ", which OMNI_CONFIG names"
-                } else {
-                    ""
-                };
-                Err(
-                    ConfigError::new(format!("cannot read the configuration file{hint}: {error}"))
-                        .origin(Origin::File(path)),
-                )
+                let hint = if by_variable { ", which OMNI_CONFIG names" } else { "" };
+                Err(ConfigError::new(format!("cannot read the configuration file{hint}: {error}"))
+                    .origin(Origin::File(path)))
             }
         }
     }
@@ -172,9 +164,8 @@ impl Loader {
     }
 
     fn selected(&self, known: &[String], origin: &Origin) -> Result<Profile, ConfigError> {
-        let variable = self
-            .variable("OMNI_PROFILE")
-            .map(|name| name.to_string_lossy().into_owned());
+        let variable =
+            self.variable("OMNI_PROFILE").map(|name| name.to_string_lossy().into_owned());
         let by_variable = self.profile.is_none() && variable.is_some();
         let Some(name) = self.profile.clone().or(variable) else {
             return Ok(Profile::Default);
@@ -183,11 +174,7 @@ impl Loader {
             return Ok(Profile::new(&name));
         }
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        let chosen = if by_variable {
-            " chosen by OMNI_PROFILE"
-        } else {
-            ""
-        };
+        let chosen = if by_variable { " chosen by OMNI_PROFILE" } else { "" };
         let problem = unknown("profile", &name, &known);
         Err(ConfigError::new(format!("{problem}{chosen}")).origin(origin.clone()))
     }
@@ -247,20 +234,12 @@ fn setting(name: &str) -> Result<Option<Vec<String>>, ConfigError> {
     let path: Vec<String> = rest.split("__").map(str::to_owned).collect();
     if path.len() == 1 {
         let single = SECTIONS.iter().any(|section| {
-            rest.strip_prefix(section)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+            rest.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
         });
-        return if single {
-            wrong(form.to_owned())
-        } else {
-            Ok(None)
-        };
+        return if single { wrong(form.to_owned()) } else { Ok(None) };
     }
     if !SECTIONS.contains(&path[0].as_str()) {
-        return wrong(format!(
-            "{}; {form}",
-            unknown("section", &path[0], SECTIONS)
-        ));
+        return wrong(format!("{}; {form}", unknown("section", &path[0], SECTIONS)));
     }
     if path.len() < 3 || path.iter().any(String::is_empty) {
         return wrong(form.to_owned());
@@ -277,9 +256,8 @@ fn insert(table: &mut Dict, path: &[String], value: Value) -> Option<()> {
             Some(_) => None,
         };
     }
-    let inner = table
-        .entry(first.clone())
-        .or_insert_with(|| Value::Dict(Tag::Default, Dict::new()));
+    let inner =
+        table.entry(first.clone()).or_insert_with(|| Value::Dict(Tag::Default, Dict::new()));
     match inner {
         Value::Dict(_, inner) => insert(inner, rest, value),
         _ => None,
@@ -295,9 +273,7 @@ fn parse(text: &str, origin: &Origin) -> Result<Map<Profile, Dict>, ConfigError>
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
         let message = error.message().trim().replace('\n', ", ");
-        wrong(format!(
-            "not valid TOML at line {line}, column {column}: {message}"
-        ))
+        wrong(format!("not valid TOML at line {line}, column {column}: {message}"))
     })?;
     let form = "write a table [default.storage.main]: profile, section, instance";
     let mut profiles = Map::new();
@@ -401,9 +377,7 @@ impl Sources {
 
     /// Whether a value is the text of an environment variable.
     pub(crate) fn is_environment(&self, tag: Tag) -> bool {
-        self.figment
-            .get_metadata(tag)
-            .is_some_and(|metadata| metadata.name == ENVIRONMENT)
+        self.figment.get_metadata(tag).is_some_and(|metadata| metadata.name == ENVIRONMENT)
     }
 
     /// The file that was read, if one was.

@@ -96,11 +96,7 @@ impl FromStr for ByteSize {
         let factor = match unit {
             "" => 1,
             unit => {
-                SIZES
-                    .iter()
-                    .find(|(name, _)| name.eq_ignore_ascii_case(unit))
-                    .ok_or(expected)?
-                    .1
+                SIZES.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).ok_or(expected)?.1
             }
         };
         let bytes = count.checked_mul(factor);
@@ -115,10 +111,7 @@ impl FromStr for Duration {
         let expected = "expected a duration with its unit, such as `2s` or `500ms`; units are us, ms, \
                         s, m, h, d";
         let (count, unit) = split(text).ok_or(expected)?;
-        let (_, factor) = TIMES
-            .iter()
-            .find(|(name, _)| *name == unit)
-            .ok_or(expected)?;
+        let (_, factor) = TIMES.iter().find(|(name, _)| *name == unit).ok_or(expected)?;
         let micros = count.checked_mul(*factor);
         let micros = micros.ok_or("expected a duration of less than 500000 years")?;
         Ok(Self(std::time::Duration::from_micros(micros)))
@@ -128,18 +121,14 @@ impl FromStr for Duration {
 /// The count and the unit of `64 KiB`.
 fn split(text: &str) -> Option<(u64, &str)> {
     let text = text.trim();
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (count, unit) = text.split_at(end);
     Some((count.parse().ok()?, unit.trim_start()))
 }
 
 /// The largest unit that states `count` exactly.
 fn shortest(f: &mut fmt::Formatter<'_>, count: u64, units: &[(&str, u64)]) -> fmt::Result {
-    let exact = units
-        .iter()
-        .find(|(_, factor)| count.is_multiple_of(*factor));
+    let exact = units.iter().find(|(_, factor)| count.is_multiple_of(*factor));
     match exact {
         Some((unit, factor)) if count != 0 => write!(f, "{}{unit}", count / factor),
         _ => write!(f, "{count}{}", units.last().map_or("", |(unit, _)| unit)),
@@ -217,31 +206,12 @@ mod tests {
 
     #[test]
     fn sizes_read_back_as_written() {
-        for bytes in [
-            0,
-            1,
-            999,
-            1000,
-            1024,
-            1536,
-            65_536,
-            5_000_000,
-            1 << 40,
-            u64::MAX,
-        ] {
+        for bytes in [0, 1, 999, 1000, 1024, 1536, 65_536, 5_000_000, 1 << 40, u64::MAX] {
             let size = ByteSize::new(bytes);
             assert_eq!(size.to_string().parse(), Ok(size));
         }
         assert_eq!("7gib".parse(), Ok(ByteSize::new(7 << 30)));
-        for wrong in [
-            "",
-            "KiB",
-            "-1",
-            "1.5MB",
-            "1 KiBB",
-            "20000000TiB",
-            "99999999999999999999",
-        ] {
+        for wrong in ["", "KiB", "-1", "1.5MB", "1 KiBB", "20000000TiB", "99999999999999999999"] {
             assert!(wrong.parse::<ByteSize>().is_err(), "{wrong}");
         }
     }
@@ -252,16 +222,7 @@ mod tests {
             let duration = Duration::new(std::time::Duration::from_micros(micros));
             assert_eq!(duration.to_string().parse(), Ok(duration));
         }
-        for wrong in [
-            "",
-            "2",
-            "s",
-            "2 weeks",
-            "1.5s",
-            "-1s",
-            "2S",
-            "999999999999999d",
-        ] {
+        for wrong in ["", "2", "s", "2 weeks", "1.5s", "-1s", "2S", "999999999999999d"] {
             assert!(wrong.parse::<Duration>().is_err(), "{wrong}");
         }
     }

@@ -48,9 +48,7 @@ impl<T: ?Sized> Registry<T> {
     /// A registry without providers.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            entries: BTreeMap::new(),
-        }
+        Self { entries: BTreeMap::new() }
     }
 
     /// Adds a provider: `factory` opens it with the settings of an instance.

@@ -56,10 +56,7 @@ impl Section {
             sources,
             key: format!("{contract}.{name}"),
             name: name.to_owned(),
-            reserved: Reserved {
-                provider: String::new(),
-                require: Vec::new(),
-            },
+            reserved: Reserved { provider: String::new(), require: Vec::new() },
             stated: instance.clone(),
             settings: instance.clone(),
         };
@@ -151,10 +148,7 @@ impl Section {
                 unknown("key", &word, &[allowed, ours].concat())
             }
         };
-        let tag = wrong
-            .place
-            .as_ref()
-            .map_or(self.stated.tag(), |place| place.tag);
+        let tag = wrong.place.as_ref().map_or(self.stated.tag(), |place| place.tag);
         let error = ConfigError::new(problem)
             .origin(self.place(local.trim_start_matches('.'), tag))
             .value(wrong.place.and_then(|place| place.value))
@@ -184,11 +178,7 @@ fn flatten(sources: &Sources, key: &str, value: &Value, settings: &mut Vec<Setti
         .any(|word| name.contains(word));
     settings.push(Setting {
         key: key.to_owned(),
-        value: if secret {
-            "***".to_owned()
-        } else {
-            shown(value)
-        },
+        value: if secret { "***".to_owned() } else { shown(value) },
         origin: sources.origin_of(key, value.tag()),
     });
 }
