@@ -11,6 +11,7 @@ mod copy;
 mod delete;
 mod durability;
 mod errors;
+mod inputs;
 mod keys;
 mod listing;
 mod model;
