@@ -138,11 +138,7 @@ pub fn equal<T: Debug + PartialEq>(
     if expected == seen {
         return Ok(());
     }
-    Err(Failure::new(
-        situation,
-        shortened(expected),
-        shortened(seen),
-    ))
+    Err(Failure::new(situation, shortened(expected), shortened(seen)))
 }
 
 /// Expects a condition; `expected` says it in words, `seen` what there was instead.

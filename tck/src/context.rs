@@ -24,12 +24,7 @@ impl Context {
     /// Surroundings with a store named `store` under `root`.
     #[must_use]
     pub fn new(subject: Arc<dyn Subject>, root: PathBuf, store: String, seed: u64) -> Self {
-        Self {
-            subject,
-            root,
-            store,
-            seed,
-        }
+        Self { subject, root, store, seed }
     }
 
     /// Opens the check's store: each call makes a new instance on the same data.
@@ -44,10 +39,7 @@ impl Context {
     /// Where the check's store is.
     #[must_use]
     pub fn place(&self) -> Place<'_> {
-        Place {
-            root: &self.root,
-            store: &self.store,
-        }
+        Place { root: &self.root, store: &self.store }
     }
 
     /// The provider under test.
@@ -62,10 +54,7 @@ impl Context {
     ///
     /// A failure that shows why it could not be tried.
     pub async fn damage(&self, key: &Key) -> Result<Damage, Failure> {
-        ok(
-            "damaging the store",
-            self.subject.damage(&self.place(), key).await,
-        )
+        ok("damaging the store", self.subject.damage(&self.place(), key).await)
     }
 
     /// The seed of the run; the same seed makes the same choices.

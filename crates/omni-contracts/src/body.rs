@@ -32,12 +32,7 @@ pub struct Body(Inner);
 
 enum Inner {
     Whole(Bytes),
-    Stream {
-        stream: BoxStream<'static, Result<Bytes>>,
-        length: Option<u64>,
-        seen: u64,
-        done: bool,
-    },
+    Stream { stream: BoxStream<'static, Result<Bytes>>, length: Option<u64>, seen: u64, done: bool },
 }
 
 impl Body {
@@ -52,12 +47,7 @@ impl Body {
     where
         S: Stream<Item = Result<Bytes>> + Send + 'static,
     {
-        Self(Inner::Stream {
-            stream: stream.boxed(),
-            length,
-            seen: 0,
-            done: false,
-        })
+        Self(Inner::Stream { stream: stream.boxed(), length, seen: 0, done: false })
     }
 
     /// The bytes, when they are in memory in one piece. Such a body can be sent again.
@@ -113,12 +103,7 @@ impl Stream for Body {
             Inner::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Inner::Whole(bytes) => Poll::Ready(Some(Ok(std::mem::take(bytes)))),
             Inner::Stream { done: true, .. } => Poll::Ready(None),
-            Inner::Stream {
-                stream,
-                length,
-                seen,
-                done,
-            } => {
+            Inner::Stream { stream, length, seen, done } => {
                 let item = ready!(stream.as_mut().poll_next(cx));
                 let checked = match item {
                     Some(Ok(chunk)) => {
@@ -144,11 +129,7 @@ impl Stream for Body {
 }
 
 fn wrong_length(seen: u64, length: u64) -> Error {
-    let how = if seen < length {
-        "ended early at"
-    } else {
-        "went on past its length to"
-    };
+    let how = if seen < length { "ended early at" } else { "went on past its length to" };
     Error::new(
         ErrorKind::Corrupt,
         format!("the stream {how} {seen} bytes, {length} bytes were promised"),
@@ -163,15 +144,8 @@ impl<T: Into<Bytes>> From<T> for Body {
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let form = if self.as_bytes().is_some() {
-            "bytes"
-        } else {
-            "stream"
-        };
-        f.debug_struct("Body")
-            .field("form", &form)
-            .field("length", &self.length())
-            .finish()
+        let form = if self.as_bytes().is_some() { "bytes" } else { "stream" };
+        f.debug_struct("Body").field("form", &form).field("length", &self.length()).finish()
     }
 }
 
@@ -182,22 +156,14 @@ mod tests {
     use super::*;
 
     fn stream_of(chunks: &[&'static str], length: Option<u64>) -> Body {
-        let chunks: Vec<_> = chunks
-            .iter()
-            .map(|chunk| Ok(Bytes::from_static(chunk.as_bytes())))
-            .collect();
+        let chunks: Vec<_> =
+            chunks.iter().map(|chunk| Ok(Bytes::from_static(chunk.as_bytes()))).collect();
         Body::from_stream(stream::iter(chunks), length)
     }
 
     #[tokio::test]
     async fn collects_any_chunking() {
-        for chunks in [
-            &[][..],
-            &[""],
-            &["abc"],
-            &["a", "", "bc"],
-            &["a", "b", "c", ""],
-        ] {
+        for chunks in [&[][..], &[""], &["abc"], &["a", "", "bc"], &["a", "b", "c", ""]] {
             let expected = chunks.concat();
             let body = stream_of(chunks, Some(expected.len() as u64));
             assert_eq!(body.collect().await.unwrap(), expected);
@@ -207,10 +173,7 @@ mod tests {
     #[tokio::test]
     async fn refuses_a_wrong_length() {
         for length in [0, 2, 4] {
-            let error = stream_of(&["ab", "c"], Some(length))
-                .collect()
-                .await
-                .unwrap_err();
+            let error = stream_of(&["ab", "c"], Some(length)).collect().await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt, "length {length}");
         }
     }

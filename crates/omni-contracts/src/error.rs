@@ -122,10 +122,7 @@ impl Error {
     /// Shorthand for [`ErrorKind::Unsupported`]; `what` names the missing capability.
     #[must_use]
     pub fn unsupported(what: impl fmt::Display) -> Self {
-        Self::new(
-            ErrorKind::Unsupported,
-            format!("the provider does not declare {what}"),
-        )
+        Self::new(ErrorKind::Unsupported, format!("the provider does not declare {what}"))
     }
 
     /// States whether a retry can help, where it differs from what the kind says.
@@ -168,9 +165,7 @@ impl Error {
     pub fn at(mut self, operation: Operation, provider: &str, resource: &str) -> Self {
         let inner = &mut self.0;
         inner.operation.get_or_insert(operation);
-        inner
-            .provider
-            .get_or_insert_with(|| Cow::Owned(provider.to_owned()));
+        inner.provider.get_or_insert_with(|| Cow::Owned(provider.to_owned()));
         if !resource.is_empty() {
             inner.resource.get_or_insert_with(|| resource.to_owned());
         }
@@ -254,10 +249,7 @@ impl ErrorKind {
     /// Whether a repeated call may succeed without anybody changing anything.
     #[must_use]
     pub fn is_transient(self) -> bool {
-        matches!(
-            self,
-            Self::Conflict | Self::Throttled | Self::Timeout | Self::Unavailable
-        )
+        matches!(self, Self::Conflict | Self::Throttled | Self::Timeout | Self::Unavailable)
     }
 
     /// The kind in words, as it stands in messages and reports.
@@ -311,11 +303,7 @@ impl fmt::Display for Error {
             Effect::Yes => parts.push("the change was made".to_owned()),
             Effect::Unknown => parts.push("the change may have been made".to_owned()),
         }
-        if parts.is_empty() {
-            Ok(())
-        } else {
-            write!(f, " ({})", parts.join(", "))
-        }
+        if parts.is_empty() { Ok(()) } else { write!(f, " ({})", parts.join(", ")) }
     }
 }
 

@@ -62,9 +62,7 @@ impl Attributes {
     pub fn validate(&self) -> Result<()> {
         for (name, value) in self.fields() {
             let Some(value) = value else { continue };
-            let visible = value
-                .bytes()
-                .all(|byte| byte == b' ' || byte.is_ascii_graphic());
+            let visible = value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
             let trimmed = value.trim() == value;
             if value.is_empty() || value.len() > MAX_FIELD_BYTES || !visible || !trimmed {
                 return Err(Error::invalid(format!(
@@ -101,15 +99,11 @@ fn validate_content_type(text: &str) -> Result<()> {
     let essence = text.split(';').next().unwrap_or_default().trim_end();
     let token = |part: &str| {
         !part.is_empty()
-            && part
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
     };
     match essence.split_once('/') {
         Some((kind, subtype)) if token(kind) && token(subtype) => Ok(()),
-        _ => Err(Error::invalid(format!(
-            "content-type must be type/subtype, this is {text:?}"
-        ))),
+        _ => Err(Error::invalid(format!("content-type must be type/subtype, this is {text:?}"))),
     }
 }
 
@@ -124,11 +118,7 @@ mod tests {
         let attributes = Attributes {
             content_type: Some("text/plain; charset=utf-8".to_owned()),
             cache_control: Some("max-age=60, public".to_owned()),
-            metadata: [
-                ("a1_b".to_owned(), value),
-                ("z".to_owned(), "v".repeat(room)),
-            ]
-            .into(),
+            metadata: [("a1_b".to_owned(), value), ("z".to_owned(), "v".repeat(room))].into(),
             ..Attributes::default()
         };
         attributes.validate().unwrap();
@@ -166,11 +156,7 @@ mod tests {
             user("a", "v".repeat(MAX_METADATA_BYTES)),
         ] {
             let error = attributes.validate().unwrap_err();
-            assert_eq!(
-                error.kind(),
-                crate::ErrorKind::InvalidArgument,
-                "{attributes:?}"
-            );
+            assert_eq!(error.kind(), crate::ErrorKind::InvalidArgument, "{attributes:?}");
         }
     }
 }

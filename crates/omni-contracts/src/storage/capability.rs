@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::{Error, ErrorKind, Result};
 
 /// Something that not every provider can do. Declared means that its clauses pass; undeclared means
-/// `Unsupported` before any I/O (clauses `STO-180` to `STO-185`).
+/// `Unsupported` before any I/O (clauses `STO-180` to `STO-182`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 #[repr(u8)]
@@ -183,18 +183,14 @@ impl Capabilities {
     /// Declares capabilities.
     #[must_use]
     pub fn with(mut self, capabilities: &[Capability]) -> Self {
-        self.flags |= capabilities
-            .iter()
-            .fold(0, |flags, capability| flags | capability.bit());
+        self.flags |= capabilities.iter().fold(0, |flags, capability| flags | capability.bit());
         self
     }
 
     /// Takes declarations back.
     #[must_use]
     pub fn without(mut self, capabilities: &[Capability]) -> Self {
-        self.flags &= !capabilities
-            .iter()
-            .fold(0, |flags, capability| flags | capability.bit());
+        self.flags &= !capabilities.iter().fold(0, |flags, capability| flags | capability.bit());
         self
     }
 
@@ -206,10 +202,7 @@ impl Capabilities {
 
     /// What is declared, in alphabetical order.
     pub fn iter(&self) -> impl Iterator<Item = Capability> {
-        Capability::ALL
-            .iter()
-            .copied()
-            .filter(|capability| self.has(*capability))
+        Capability::ALL.iter().copied().filter(|capability| self.has(*capability))
     }
 
     /// Refuses a call that needs an undeclared capability, before any I/O.
@@ -218,11 +211,7 @@ impl Capabilities {
     ///
     /// `Unsupported`.
     pub fn expect(&self, capability: Capability) -> Result<()> {
-        if self.has(capability) {
-            Ok(())
-        } else {
-            Err(Error::unsupported(capability))
-        }
+        if self.has(capability) { Ok(()) } else { Err(Error::unsupported(capability)) }
     }
 
     /// Checks one entry of a configuration's `require` list: the name of a capability,
@@ -236,37 +225,21 @@ impl Capabilities {
     pub fn require(&self, requirement: &str) -> Result<()> {
         let wrong = |message: String| Err(Error::new(ErrorKind::Configuration, message));
         let level = requirement.strip_prefix("durability-");
-        if let Some(level) = Durability::ALL
-            .iter()
-            .find(|known| Some(known.as_str()) == level)
-        {
+        if let Some(level) = Durability::ALL.iter().find(|known| Some(known.as_str()) == level) {
             if self.durability >= *level {
                 return Ok(());
             }
-            return wrong(format!(
-                "durability is {}, required is {level}",
-                self.durability
-            ));
+            return wrong(format!("durability is {}, required is {level}", self.durability));
         }
         let wanted: Vec<_> = match requirement {
             "conditional-put" => vec![Capability::ConditionalCreate, Capability::ConditionalUpdate],
-            name => Capability::ALL
-                .iter()
-                .copied()
-                .filter(|c| c.as_str() == name)
-                .collect(),
+            name => Capability::ALL.iter().copied().filter(|c| c.as_str() == name).collect(),
         };
         if wanted.is_empty() {
-            let capabilities = Capability::ALL
-                .iter()
-                .map(|known| known.as_str().to_owned());
-            let levels = Durability::ALL
-                .iter()
-                .map(|known| format!("durability-{known}"));
-            let known: Vec<_> = capabilities
-                .chain(["conditional-put".to_owned()])
-                .chain(levels)
-                .collect();
+            let capabilities = Capability::ALL.iter().map(|known| known.as_str().to_owned());
+            let levels = Durability::ALL.iter().map(|known| format!("durability-{known}"));
+            let known: Vec<_> =
+                capabilities.chain(["conditional-put".to_owned()]).chain(levels).collect();
             return wrong(format!(
                 "unknown capability {requirement:?}; known are {}",
                 known.join(", ")

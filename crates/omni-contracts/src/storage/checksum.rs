@@ -123,9 +123,7 @@ impl FromStr for Crc32c {
     fn from_str(text: &str) -> Result<Self> {
         match (text.len(), u32::from_str_radix(text, 16)) {
             (8, Ok(value)) => Ok(Self(value)),
-            _ => Err(Error::invalid(
-                "a CRC-32C is written as 8 hexadecimal digits",
-            )),
+            _ => Err(Error::invalid("a CRC-32C is written as 8 hexadecimal digits")),
         }
     }
 }
@@ -137,10 +135,8 @@ mod tests {
     use super::*;
 
     fn chunks(parts: &[&'static str]) -> Body {
-        let parts: Vec<_> = parts
-            .iter()
-            .map(|part| Ok(Bytes::from_static(part.as_bytes())))
-            .collect();
+        let parts: Vec<_> =
+            parts.iter().map(|part| Ok(Bytes::from_static(part.as_bytes()))).collect();
         Body::from_stream(stream::iter(parts), None)
     }
 
@@ -166,10 +162,7 @@ mod tests {
     #[test]
     fn combines_and_parses() {
         let whole = Crc32c::of(b"hello world");
-        assert_eq!(
-            Crc32c::of(b"hello ").followed_by(Crc32c::of(b"world"), 5),
-            whole
-        );
+        assert_eq!(Crc32c::of(b"hello ").followed_by(Crc32c::of(b"world"), 5), whole);
         assert_eq!(whole.to_string().parse::<Crc32c>().unwrap(), whole);
         assert!("xyz".parse::<Crc32c>().is_err());
     }

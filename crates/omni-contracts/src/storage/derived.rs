@@ -28,11 +28,7 @@ pub fn list_all(
         entries: std::vec::IntoIter<ListEntry>,
         more: bool,
     }
-    let state = Pages {
-        request,
-        entries: Vec::new().into_iter(),
-        more: true,
-    };
+    let state = Pages { request, entries: Vec::new().into_iter(), more: true };
     stream::try_unfold(state, move |mut state| async move {
         loop {
             if let Some(entry) = state.entries.next() {
@@ -70,9 +66,7 @@ fn endless(token: Option<&PageToken>) -> Error {
 pub async fn delete_prefix(provider: &dyn StorageProvider, prefix: &str) -> Result<u64> {
     let folder = prefix.strip_suffix('/').unwrap_or(prefix);
     if folder.is_empty() {
-        return Err(Error::invalid(
-            "deleting by prefix needs a prefix that is not empty",
-        ));
+        return Err(Error::invalid("deleting by prefix needs a prefix that is not empty"));
     }
     let mut request = ListRequest::prefix(super::Prefix::new(format!("{folder}/"))?);
     let mut deleted = 0;
@@ -112,26 +106,16 @@ pub async fn read_ranges(
         range.validate()?;
     }
     let meta = provider.head(key, options).await?;
-    let exact: Vec<_> = ranges
-        .iter()
-        .map(|range| range.resolve(meta.size))
-        .collect::<Result<_>>()?;
+    let exact: Vec<_> =
+        ranges.iter().map(|range| range.resolve(meta.size)).collect::<Result<_>>()?;
     let pinned = |range: &Range<u64>| GetOptions {
         range: range.clone().into(),
-        condition: ReadCondition {
-            if_match: Some(meta.version.clone()),
-            ..Default::default()
-        },
+        condition: ReadCondition { if_match: Some(meta.version.clone()), ..Default::default() },
         version: options.version.clone(),
     };
     let mut fetched = Vec::new();
     for merged in coalesced_ranges(&exact, provider.capabilities().limits.coalesce_gap) {
-        let bytes = provider
-            .get(key, &pinned(&merged))
-            .await?
-            .body
-            .collect()
-            .await?;
+        let bytes = provider.get(key, &pinned(&merged)).await?.body.collect().await?;
         fetched.push((merged, bytes));
     }
     let slice = |range: &Range<u64>| {
@@ -150,11 +134,7 @@ pub async fn read_ranges(
 /// Joins ranges that overlap or are at most `gap` bytes apart, in ascending order; empty ones vanish.
 #[must_use]
 pub fn coalesced_ranges(ranges: &[Range<u64>], gap: u64) -> Vec<Range<u64>> {
-    let mut sorted: Vec<_> = ranges
-        .iter()
-        .filter(|range| !range.is_empty())
-        .cloned()
-        .collect();
+    let mut sorted: Vec<_> = ranges.iter().filter(|range| !range.is_empty()).cloned().collect();
     sorted.sort_by_key(|range| range.start);
     let mut merged: Vec<Range<u64>> = Vec::new();
     for range in sorted {

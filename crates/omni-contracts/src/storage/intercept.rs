@@ -24,11 +24,7 @@ impl<I: Interceptor, P: StorageProvider + ?Sized> Intercepted<I, P> {
     /// Puts `interceptor` around `inner`; calls are made on behalf of `scope`.
     #[must_use]
     pub fn new(interceptor: I, inner: Arc<P>, scope: Scope) -> Self {
-        Self {
-            interceptor,
-            scope,
-            inner,
-        }
+        Self { interceptor, scope, inner }
     }
 
     fn call<'a>(&'a self, operation: Operation, resource: &'a str) -> Call<'a> {
@@ -52,10 +48,7 @@ impl Payload {
                 *slot = body.as_bytes().cloned().map(Body::from);
                 Ok(body)
             }
-            None => Err(Error::new(
-                ErrorKind::Internal,
-                "a one-time stream cannot be sent again",
-            )),
+            None => Err(Error::new(ErrorKind::Internal, "a one-time stream cannot be sent again")),
         }
     }
 }
@@ -97,10 +90,7 @@ impl<I: Interceptor, P: StorageProvider + ?Sized> StorageProvider for Intercepte
 
     async fn get(&self, key: &Key, options: &GetOptions) -> Result<GetResult> {
         let call = self.call(Operation::Get, key.as_str());
-        let mut result = self
-            .interceptor
-            .around(&call, || self.inner.get(key, options))
-            .await?;
+        let mut result = self.interceptor.around(&call, || self.inner.get(key, options)).await?;
         result.body = self.interceptor.body(&call, result.body);
         Ok(result)
     }
@@ -112,24 +102,18 @@ impl<I: Interceptor, P: StorageProvider + ?Sized> StorageProvider for Intercepte
         options: &GetOptions,
     ) -> Result<Vec<Bytes>> {
         let call = self.call(Operation::GetRanges, key.as_str());
-        self.interceptor
-            .around(&call, || self.inner.get_ranges(key, ranges, options))
-            .await
+        self.interceptor.around(&call, || self.inner.get_ranges(key, ranges, options)).await
     }
 
     async fn head(&self, key: &Key, options: &GetOptions) -> Result<ObjectMeta> {
         let call = self.call(Operation::Head, key.as_str());
-        self.interceptor
-            .around(&call, || self.inner.head(key, options))
-            .await
+        self.interceptor.around(&call, || self.inner.head(key, options)).await
     }
 
     async fn delete(&self, key: &Key, options: &DeleteOptions) -> Result<Deleted> {
         let mut call = self.call(Operation::Delete, key.as_str());
         call.idempotency = options.idempotency();
-        self.interceptor
-            .around(&call, || self.inner.delete(key, options))
-            .await
+        self.interceptor.around(&call, || self.inner.delete(key, options)).await
     }
 
     async fn delete_many(&self, keys: &[Key]) -> Vec<Result<Deleted>> {
@@ -143,9 +127,7 @@ impl<I: Interceptor, P: StorageProvider + ?Sized> StorageProvider for Intercepte
 
     async fn list(&self, request: &ListRequest) -> Result<ListPage> {
         let call = self.call(Operation::List, request.prefix.as_str());
-        self.interceptor
-            .around(&call, || self.inner.list(request))
-            .await
+        self.interceptor.around(&call, || self.inner.list(request)).await
     }
 
     async fn list_versions(
@@ -155,24 +137,18 @@ impl<I: Interceptor, P: StorageProvider + ?Sized> StorageProvider for Intercepte
         limit: Option<usize>,
     ) -> Result<VersionPage> {
         let call = self.call(Operation::ListVersions, prefix.as_str());
-        self.interceptor
-            .around(&call, || self.inner.list_versions(prefix, token, limit))
-            .await
+        self.interceptor.around(&call, || self.inner.list_versions(prefix, token, limit)).await
     }
 
     async fn copy(&self, from: &Key, to: &Key, options: &CopyOptions) -> Result<ObjectMeta> {
         let mut call = self.call(Operation::Copy, to.as_str());
         call.idempotency = options.idempotency();
-        self.interceptor
-            .around(&call, || self.inner.copy(from, to, options))
-            .await
+        self.interceptor.around(&call, || self.inner.copy(from, to, options)).await
     }
 
     async fn create_upload(&self, key: &Key, options: &PutOptions) -> Result<UploadId> {
         let call = self.call(Operation::CreateUpload, key.as_str());
-        self.interceptor
-            .around(&call, || self.inner.create_upload(key, options))
-            .await
+        self.interceptor.around(&call, || self.inner.create_upload(key, options)).await
     }
 
     async fn upload_part(
@@ -195,9 +171,7 @@ impl<I: Interceptor, P: StorageProvider + ?Sized> StorageProvider for Intercepte
 
     async fn list_parts(&self, key: &Key, upload: &UploadId) -> Result<Vec<Part>> {
         let call = self.call(Operation::ListParts, key.as_str());
-        self.interceptor
-            .around(&call, || self.inner.list_parts(key, upload))
-            .await
+        self.interceptor.around(&call, || self.inner.list_parts(key, upload)).await
     }
 
     async fn complete_upload(
@@ -214,23 +188,17 @@ impl<I: Interceptor, P: StorageProvider + ?Sized> StorageProvider for Intercepte
 
     async fn abort_upload(&self, key: &Key, upload: &UploadId) -> Result<()> {
         let call = self.call(Operation::AbortUpload, key.as_str());
-        self.interceptor
-            .around(&call, || self.inner.abort_upload(key, upload))
-            .await
+        self.interceptor.around(&call, || self.inner.abort_upload(key, upload)).await
     }
 
     async fn list_uploads(&self, prefix: &Prefix, token: Option<&PageToken>) -> Result<UploadPage> {
         let call = self.call(Operation::ListUploads, prefix.as_str());
-        self.interceptor
-            .around(&call, || self.inner.list_uploads(prefix, token))
-            .await
+        self.interceptor.around(&call, || self.inner.list_uploads(prefix, token)).await
     }
 
     async fn presign(&self, key: &Key, request: &PresignRequest) -> Result<PresignedUrl> {
         let call = self.call(Operation::Presign, key.as_str());
-        self.interceptor
-            .around(&call, || self.inner.presign(key, request))
-            .await
+        self.interceptor.around(&call, || self.inner.presign(key, request)).await
     }
 }
 

@@ -1,9 +1,10 @@
 //! Listing: requests, pages and their entries.
 
 use std::fmt;
+use std::ops::Bound;
 use std::time::SystemTime;
 
-use super::{Key, Prefix, Version};
+use super::{Crc32c, Key, Prefix, Version};
 use crate::{Error, Result};
 
 /// Which objects to list (clauses `STO-080` to `STO-096`).
@@ -14,7 +15,7 @@ pub struct ListRequest {
     /// Rolls keys up into one [`ListEntry::Prefix`] each, at the first occurrence of this text after
     /// the prefix. Any non-empty text; `/` lists like a directory.
     pub delimiter: Option<String>,
-    /// Lists only what comes after this text, exclusive. Need not be an existing key.
+    /// Lists only entries whose name is after this text, exclusive. Need not be an existing key.
     pub start_after: Option<Key>,
     /// Continues an earlier listing with the same prefix and delimiter; `start_after` is then
     /// ignored.
@@ -27,10 +28,7 @@ impl ListRequest {
     /// Every key that begins with `prefix`.
     #[must_use]
     pub fn prefix(prefix: Prefix) -> Self {
-        Self {
-            prefix,
-            ..Self::default()
-        }
+        Self { prefix, ..Self::default() }
     }
 
     /// Refuses an empty delimiter and a limit of 0, before any I/O.
@@ -40,9 +38,7 @@ impl ListRequest {
     /// `InvalidArgument`.
     pub fn validate(&self) -> Result<()> {
         if self.delimiter.as_deref() == Some("") {
-            return Err(Error::invalid(
-                "the delimiter must not be empty; leave it out instead",
-            ));
+            return Err(Error::invalid("the delimiter must not be empty; leave it out instead"));
         }
         if self.limit == Some(0) {
             return Err(Error::invalid("the limit must be at least 1"));
@@ -57,6 +53,30 @@ impl ListRequest {
         let rest = key.get(self.prefix.as_str().len()..)?;
         let end = rest.find(delimiter)? + delimiter.len();
         Some(&key[..self.prefix.as_str().len() + end])
+    }
+
+    /// Where to begin in an index of keys in byte order, by token or `start_after`; `None` when
+    /// nothing can follow. For providers that have such an index and hand out
+    /// [`PageToken::after`] the last name of a page.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` when the token was not made by [`PageToken::after`].
+    pub fn scan_start(&self) -> Result<Option<Bound<String>>> {
+        let prefix = self.prefix.as_str();
+        let after = match (&self.token, &self.start_after) {
+            (Some(token), _) => token.name()?,
+            (None, Some(key)) => key.as_str(),
+            (None, None) => return Ok(Some(Bound::Included(prefix.to_owned()))),
+        };
+        if after < prefix {
+            return Ok(Some(Bound::Included(prefix.to_owned())));
+        }
+        // What is rolled up into a name that was passed already is not listed again.
+        match self.rolled_up(after).filter(|_| after.starts_with(prefix)) {
+            Some(passed) => Ok(Prefix::new(passed)?.upper_bound().map(Bound::Included)),
+            None => Ok(Some(Bound::Excluded(after.to_owned()))),
+        }
     }
 }
 
@@ -146,6 +166,27 @@ impl PageToken {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// A token that says: continue after the entry of this name. For providers that list in byte
+    /// order. Checked, so that a token of somebody else is told.
+    #[must_use]
+    pub fn after(name: &str) -> Self {
+        Self(format!("after-{}-{name}", Crc32c::of(name.as_bytes())))
+    }
+
+    /// The name in a token that was made by [`after`](Self::after).
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` for any other token.
+    pub fn name(&self) -> Result<&str> {
+        self.0
+            .strip_prefix("after-")
+            .and_then(|rest| rest.split_once('-'))
+            .filter(|(sum, name)| Crc32c::of(name.as_bytes()).to_string() == *sum)
+            .map(|(_, name)| name)
+            .ok_or_else(|| Error::invalid("the page token was not made by this provider"))
+    }
 }
 
 impl fmt::Debug for PageToken {
@@ -173,27 +214,45 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_means_nothing() {
-        let empty = ListRequest {
-            delimiter: Some(String::new()),
-            ..ListRequest::default()
+    fn a_scan_begins_after_what_was_passed() {
+        let start = |prefix: &str, delimiter: Option<&str>, after: &str| {
+            let request = ListRequest {
+                delimiter: delimiter.map(str::to_owned),
+                start_after: Some(Key::native(after)),
+                ..ListRequest::prefix(Prefix::new(prefix).unwrap())
+            };
+            let by_token = ListRequest {
+                token: Some(PageToken::after(after)),
+                start_after: None,
+                ..request.clone()
+            };
+            assert_eq!(request.scan_start().unwrap(), by_token.scan_start().unwrap());
+            request.scan_start().unwrap()
         };
+        let included = |text: &str| Some(Bound::Included(text.to_owned()));
+        let excluded = |text: &str| Some(Bound::Excluded(text.to_owned()));
+        assert_eq!(start("", None, "a/m"), excluded("a/m"));
+        assert_eq!(start("", Some("/"), "a/m"), included("a0"));
+        assert_eq!(start("", Some("/"), "a/"), included("a0"));
+        assert_eq!(start("b", Some("/"), "a/m"), included("b"));
+        assert_eq!(start("a/", Some("/"), "a/m"), excluded("a/m"));
+        assert_eq!(start("a/", Some("/"), "b"), excluded("b"));
+        assert_eq!(start("", Some("\u{10ffff}"), "\u{10ffff}"), None);
+    }
+
+    #[test]
+    fn knows_its_own_tokens() {
+        assert_eq!(PageToken::after("a-b").name().unwrap(), "a-b");
+        for text in ["", "after-", "after--", "after-00000000-x", "x"] {
+            assert!(PageToken::new(text).name().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_means_nothing() {
+        let empty = ListRequest { delimiter: Some(String::new()), ..ListRequest::default() };
         assert!(empty.validate().is_err());
-        assert!(
-            ListRequest {
-                limit: Some(0),
-                ..ListRequest::default()
-            }
-            .validate()
-            .is_err()
-        );
-        assert!(
-            ListRequest {
-                limit: Some(1),
-                ..ListRequest::default()
-            }
-            .validate()
-            .is_ok()
-        );
+        assert!(ListRequest { limit: Some(0), ..ListRequest::default() }.validate().is_err());
+        assert!(ListRequest { limit: Some(1), ..ListRequest::default() }.validate().is_ok());
     }
 }

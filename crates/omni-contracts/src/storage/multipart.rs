@@ -47,10 +47,7 @@ impl PartNumber {
         if (1..=Self::MAX).contains(&number) {
             Ok(Self(number))
         } else {
-            Err(Error::invalid(format!(
-                "a part number is 1 to {}, this is {number}",
-                Self::MAX
-            )))
+            Err(Error::invalid(format!("a part number is 1 to {}, this is {number}", Self::MAX)))
         }
     }
 

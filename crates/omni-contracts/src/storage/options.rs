@@ -32,10 +32,9 @@ impl WriteCondition {
         match (self, current) {
             (Self::Always, _) | (Self::IfAbsent, None) => Ok(()),
             (Self::IfMatch(expected), Some(current)) if expected == current => Ok(()),
-            (Self::IfAbsent, Some(_)) => Err(Error::new(
-                ErrorKind::AlreadyExists,
-                "an object has this key",
-            )),
+            (Self::IfAbsent, Some(_)) => {
+                Err(Error::new(ErrorKind::AlreadyExists, "an object has this key"))
+            }
             (Self::IfMatch(expected), Some(current)) => Err(Error::new(
                 ErrorKind::PreconditionFailed,
                 format!("the object has version {current}, expected is {expected}"),
@@ -79,9 +78,7 @@ impl ReadCondition {
         let version = &meta.version;
         if let Some(expected) = &self.if_match {
             if expected != version {
-                return failed(format!(
-                    "the object has version {version}, expected is {expected}"
-                ));
+                return failed(format!("the object has version {version}, expected is {expected}"));
             }
         } else if self
             .if_unmodified_since
@@ -91,9 +88,9 @@ impl ReadCondition {
         }
         let unchanged = match &self.if_none_match {
             Some(known) => known == version,
-            None => self
-                .if_modified_since
-                .is_some_and(|time| seconds(meta.modified) <= seconds(time)),
+            None => {
+                self.if_modified_since.is_some_and(|time| seconds(meta.modified) <= seconds(time))
+            }
         };
         if unchanged {
             return Err(Error::new(
@@ -106,9 +103,7 @@ impl ReadCondition {
 }
 
 fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO)
-        .as_secs()
+    time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
 }
 
 /// Names one logical write, so that its repetition is recognised (clauses `STO-065`, `STO-151`).
@@ -125,13 +120,9 @@ impl WriteId {
     /// `InvalidArgument` for anything else.
     pub fn new(text: impl AsRef<str>) -> Result<Self> {
         let text = text.as_ref();
-        let plain = text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         if text.is_empty() || text.len() > 64 || !plain {
-            return Err(Error::invalid(
-                "a write id is 1 to 64 letters, digits, `-` or `_`",
-            ));
+            return Err(Error::invalid("a write id is 1 to 64 letters, digits, `-` or `_`"));
         }
         Ok(Self(SmolStr::new(text)))
     }
@@ -262,23 +253,14 @@ mod tests {
     #[test]
     fn write_conditions() {
         let kind = |condition: WriteCondition, current: Option<&str>| {
-            condition
-                .check(current.map(version).as_ref())
-                .err()
-                .map(|error| error.kind())
+            condition.check(current.map(version).as_ref()).err().map(|error| error.kind())
         };
         assert_eq!(kind(WriteCondition::Always, Some("1")), None);
         assert_eq!(kind(WriteCondition::IfAbsent, None), None);
-        assert_eq!(
-            kind(WriteCondition::IfAbsent, Some("1")),
-            Some(ErrorKind::AlreadyExists)
-        );
+        assert_eq!(kind(WriteCondition::IfAbsent, Some("1")), Some(ErrorKind::AlreadyExists));
         let matches = || WriteCondition::IfMatch(version("1"));
         assert_eq!(kind(matches(), Some("1")), None);
-        assert_eq!(
-            kind(matches(), Some("2")),
-            Some(ErrorKind::PreconditionFailed)
-        );
+        assert_eq!(kind(matches(), Some("2")), Some(ErrorKind::PreconditionFailed));
         assert_eq!(kind(matches(), None), Some(ErrorKind::PreconditionFailed));
     }
 
@@ -313,21 +295,13 @@ mod tests {
         assert_eq!(kind(&[], &[], &[10], &[]), unchanged);
         assert_eq!(kind(&[], &[], &[], &[10]), None);
         assert_eq!(kind(&[], &[], &[], &[9]), failed);
-        assert_eq!(
-            kind(&["1"], &[], &[], &[9]),
-            None,
-            "if_match wins over if_unmodified_since"
-        );
+        assert_eq!(kind(&["1"], &[], &[], &[9]), None, "if_match wins over if_unmodified_since");
         assert_eq!(
             kind(&[], &["2"], &[10], &[]),
             None,
             "if_none_match wins over if_modified_since"
         );
-        assert_eq!(
-            kind(&["2"], &["1"], &[], &[]),
-            failed,
-            "if_match comes first"
-        );
+        assert_eq!(kind(&["2"], &["1"], &[], &[]), failed, "if_match comes first");
         assert_eq!(kind(&["1"], &["1"], &[], &[]), unchanged);
     }
 

@@ -48,9 +48,9 @@ impl ByteRange {
     /// `InvalidArgument`.
     pub fn validate(self) -> Result<()> {
         match self {
-            Self::Bounded { start, end } if end < start => Err(Error::invalid(format!(
-                "the range {start}..{end} ends before it starts"
-            ))),
+            Self::Bounded { start, end } if end < start => {
+                Err(Error::invalid(format!("the range {start}..{end} ends before it starts")))
+            }
             _ => Ok(()),
         }
     }
@@ -70,10 +70,8 @@ impl ByteRange {
             Self::Suffix(length) => size.saturating_sub(length)..size,
         };
         if range.start > size {
-            let message = format!(
-                "the range starts at {}, the object has {size} bytes",
-                range.start
-            );
+            let message =
+                format!("the range starts at {}, the object has {size} bytes", range.start);
             return Err(Error::new(ErrorKind::OutOfRange, message));
         }
         Ok(range)
@@ -93,10 +91,7 @@ impl fmt::Display for ByteRange {
 
 impl From<Range<u64>> for ByteRange {
     fn from(range: Range<u64>) -> Self {
-        Self::Bounded {
-            start: range.start,
-            end: range.end,
-        }
+        Self::Bounded { start: range.start, end: range.end }
     }
 }
 
@@ -108,19 +103,13 @@ impl From<RangeFrom<u64>> for ByteRange {
 
 impl From<RangeTo<u64>> for ByteRange {
     fn from(range: RangeTo<u64>) -> Self {
-        Self::Bounded {
-            start: 0,
-            end: range.end,
-        }
+        Self::Bounded { start: 0, end: range.end }
     }
 }
 
 impl From<RangeInclusive<u64>> for ByteRange {
     fn from(range: RangeInclusive<u64>) -> Self {
-        Self::Bounded {
-            start: *range.start(),
-            end: range.end().saturating_add(1),
-        }
+        Self::Bounded { start: *range.start(), end: range.end().saturating_add(1) }
     }
 }
 
@@ -153,10 +142,7 @@ mod tests {
     #[test]
     fn tells_a_wrong_range_from_one_past_the_end() {
         let kind = |range: ByteRange| range.resolve(10).unwrap_err().kind();
-        assert_eq!(
-            kind(ByteRange::Bounded { start: 5, end: 2 }),
-            ErrorKind::InvalidArgument
-        );
+        assert_eq!(kind(ByteRange::Bounded { start: 5, end: 2 }), ErrorKind::InvalidArgument);
         assert_eq!(kind((11..).into()), ErrorKind::OutOfRange);
         assert_eq!(kind((11..12).into()), ErrorKind::OutOfRange);
     }
