@@ -42,7 +42,8 @@ async fn agrees_with_the_reference_model(cx: &Context) -> Outcome {
     let in_memory = capabilities.durability == Durability::Memory;
     let budget = BUDGETS[usize::from(!in_memory)];
     let mut seed = [0; 32];
-    cx.rng("programs").fill_bytes(&mut seed);
+    let mut keys = cx.rng("programs");
+    keys.fill_bytes(&mut seed);
     let subject = Arc::clone(cx.subject());
     let (root, store) = (cx.place().root.to_owned(), cx.place().store.to_owned());
     let runtime = Handle::current();
@@ -54,7 +55,6 @@ async fn agrees_with_the_reference_model(cx: &Context) -> Outcome {
         };
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
         let mut runner = TestRunner::new_with_rng(config, rng);
-        let programs = program::programs(&capabilities);
         let begun = Instant::now();
         let mut stores = 0;
         for number in 0..PROGRAMS {
@@ -64,6 +64,7 @@ async fn agrees_with_the_reference_model(cx: &Context) -> Outcome {
             // The last failure is that of the shortest failing program.
             let shortest: Mutex<Option<Failure>> = Mutex::new(None);
             let counter = Mutex::new(&mut stores);
+            let programs = program::programs(&capabilities, &mut keys);
             let Ok(tree) = programs.new_tree(&mut runner) else { continue };
             let _ = runner.run_one(tree, |program| {
                 let store = {

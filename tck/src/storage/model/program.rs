@@ -4,6 +4,7 @@
 //! program stays meaningful when steps are taken out of it.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, LazyLock};
 
 use omni_contracts::storage::{Attributes, ByteRange, Capabilities, Capability, Durability};
@@ -12,11 +13,16 @@ use proptest::option;
 use proptest::prelude::{Just, Strategy, any};
 use proptest::sample::select;
 use proptest::strategy::{BoxedStrategy, Union};
+use rand::RngExt;
+use rand::rngs::StdRng;
 
 use crate::reference::Content;
 
-/// The longest program.
-const STEPS: usize = 40;
+/// The lengths of programs.
+const STEPS: RangeInclusive<usize> = 8..=60;
+
+/// How many keys a program uses: few, so that its steps meet.
+const RING: RangeInclusive<usize> = 2..=4;
 
 /// One operation, on one of two handles.
 #[derive(Clone, Debug)]
@@ -173,11 +179,12 @@ pub(super) struct Reading {
     pub(super) if_unmodified_since: Option<i64>,
 }
 
-/// The key that an upload is used with.
+/// Whether an upload is used with its key, with another one, or was never begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
     Own,
     Other,
+    Nobody,
 }
 
 /// The parts that completing states.
@@ -194,7 +201,10 @@ pub(super) enum Parts {
     Replaced,
 }
 
-/// Keys that collide in as many ways as possible; the first few are used most.
+/// How many of the keys, from the first, are beginnings of each other, or nearly.
+const NESTED: usize = 7;
+
+/// Keys that collide in as many ways as possible.
 pub(super) static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let longest = [&*"k".repeat(240); 4].join("/") + "/" + &"k".repeat(60);
     [
@@ -204,6 +214,7 @@ pub(super) static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
         "a/b/c",
         "ab",
         "a/b-c",
+        "a/c",
         "A",
         "a b",
         " a",
@@ -213,7 +224,6 @@ pub(super) static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
         "\u{1f600}/\u{1f600}",
         "~",
         ".tmp/x",
-        "a/c",
         "\u{ffff}",
         &longest,
     ]
@@ -265,17 +275,28 @@ const SIZES: [u64; 16] = [
     1_048_577,
 ];
 
-/// Programs of the operations that `capabilities` declare.
-pub(super) fn programs(capabilities: &Capabilities) -> impl Strategy<Value = Vec<Step>> + use<> {
+/// Programs of the operations that `capabilities` declare, on a few keys that `rng` chooses.
+pub(super) fn programs(
+    capabilities: &Capabilities,
+    rng: &mut StdRng,
+) -> impl Strategy<Value = Vec<Step>> + use<> {
+    // Half of the keys are those that are each other's beginnings.
+    let mut key = || {
+        let choice = if rng.random() { NESTED } else { KEYS.len() };
+        rng.random_range(0..choice)
+    };
+    let ring: Vec<usize> = (0..*RING.end()).map(|_| key()).collect();
+    let ring = ring[..rng.random_range(RING)].to_vec();
     // Handles on a store in memory are one process; on others they are opened anew now and then.
     let reopen = capabilities.durability > Durability::Memory;
-    let steps =
-        (0..2_usize, ops(capabilities, reopen)).prop_map(|(handle, op)| Step { handle, op });
-    vec(steps, 1..STEPS)
+    let op = ops(capabilities, &ring, reopen);
+    let step = (0..2_usize, op).prop_map(|(handle, op)| Step { handle, op });
+    vec(step, STEPS)
 }
 
-fn ops(capabilities: &Capabilities, reopen: bool) -> Union<BoxedStrategy<Op>> {
+fn ops(capabilities: &Capabilities, ring: &[usize], reopen: bool) -> Union<BoxedStrategy<Op>> {
     let has = |capability| capabilities.has(capability);
+    let key = || select(ring.to_vec());
     let put_when = when(has(Capability::ConditionalCreate), has(Capability::ConditionalUpdate));
     let copy_when = when(has(Capability::ConditionalCopy), has(Capability::ConditionalCopy));
     let complete_when =
@@ -328,13 +349,13 @@ fn ops(capabilities: &Capabilities, reopen: bool) -> Union<BoxedStrategy<Op>> {
             attributes,
         });
     let mut ops = vec![
-        (12, put.boxed()),
-        (8, get.boxed()),
+        (16, put.boxed()),
+        (9, get.boxed()),
         (3, get_ranges.boxed()),
         (4, (key(), reading).prop_map(|(key, reading)| Op::Head { key, reading }).boxed()),
         (4, (key(), if_match).prop_map(|(key, if_match)| Op::Delete { key, if_match }).boxed()),
         (1, vec(key(), 0..6).prop_map(|keys| Op::DeleteMany { keys }).boxed()),
-        (1, key().prop_map(|key| Op::DeleteFolder { key }).boxed()),
+        (1, (0..NESTED).prop_map(|key| Op::DeleteFolder { key }).boxed()),
         (4, copy.boxed()),
     ];
     if capabilities.list_delay.is_zero() {
@@ -349,7 +370,7 @@ fn ops(capabilities: &Capabilities, reopen: bool) -> Union<BoxedStrategy<Op>> {
         ops.extend([(2, delete.boxed()), (3, list.boxed())]);
     }
     if has(Capability::Multipart) {
-        ops.extend(multipart(complete_when));
+        ops.extend(multipart(key().boxed(), complete_when));
     }
     if reopen {
         ops.push((1, Just(Op::Reopen).boxed()));
@@ -357,9 +378,12 @@ fn ops(capabilities: &Capabilities, reopen: bool) -> Union<BoxedStrategy<Op>> {
     Union::new_weighted(ops)
 }
 
-fn multipart(when: BoxedStrategy<When>) -> Vec<(u32, BoxedStrategy<Op>)> {
-    let upload = 0..3_usize;
-    let owner = weighted(&[(12, Owner::Own), (1, Owner::Other)]);
+fn multipart(
+    key: BoxedStrategy<usize>,
+    when: BoxedStrategy<When>,
+) -> Vec<(u32, BoxedStrategy<Op>)> {
+    let upload = 0..2_usize;
+    let owner = weighted(&[(16, Owner::Own), (1, Owner::Other), (1, Owner::Nobody)]);
     let number = select(vec![1_u16, 2, 3, 10_000]);
     let parts = weighted(&[
         (10, Parts::All),
@@ -371,7 +395,7 @@ fn multipart(when: BoxedStrategy<When>) -> Vec<(u32, BoxedStrategy<Op>)> {
         (1, Parts::Replaced),
     ]);
     let create =
-        (key(), attributes()).prop_map(|(key, attributes)| Op::CreateUpload { key, attributes });
+        (key, attributes()).prop_map(|(key, attributes)| Op::CreateUpload { key, attributes });
     let part = (upload.clone(), owner.clone(), number, source()).prop_map(
         |(upload, owner, number, source)| Op::UploadPart { upload, owner, number, source },
     );
@@ -387,16 +411,12 @@ fn multipart(when: BoxedStrategy<When>) -> Vec<(u32, BoxedStrategy<Op>)> {
     let used = (upload, owner);
     vec![
         (3, create.boxed()),
-        (6, part.boxed()),
+        (8, part.boxed()),
         (4, complete.boxed()),
         (1, used.clone().prop_map(|(upload, owner)| Op::ListParts { upload, owner }).boxed()),
         (1, used.prop_map(|(upload, owner)| Op::AbortUpload { upload, owner }).boxed()),
         (1, prefix().prop_map(|prefix| Op::ListUploads { prefix }).boxed()),
     ]
-}
-
-fn key() -> BoxedStrategy<usize> {
-    Union::new_weighted(vec![(4, (0..5_usize).boxed()), (1, (0..KEYS.len()).boxed())]).boxed()
 }
 
 fn prefix() -> impl Strategy<Value = usize> + Clone {
@@ -458,7 +478,7 @@ fn reading(conditions: bool, versions: bool) -> BoxedStrategy<Reading> {
                     if_unmodified_since,
                 }
             });
-    let mut forms = vec![(4, Just(Reading::default()).boxed())];
+    let mut forms = vec![(6, Just(Reading::default()).boxed())];
     if conditions {
         forms.push((2, conditional.boxed()));
     }

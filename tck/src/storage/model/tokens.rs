@@ -89,15 +89,19 @@ impl Run {
         }
     }
 
-    /// An upload by its place, one that nobody began where there is none, and the key to use it with.
+    /// An upload by its place among those that were begun, and the key to use it with.
     pub(super) fn upload(&self, at: usize, owner: Owner) -> (usize, UploadId, String) {
-        let id = self.uploads.get(at).cloned().unwrap_or_else(|| UploadId::new("no-such-upload"));
-        let own = self.model.uploads.get(at).map_or(&KEYS[0], |upload| &upload.key);
+        let begun = self.uploads.len();
+        if owner == Owner::Nobody || begun == 0 {
+            return (begun, UploadId::new("nobody-began-this"), KEYS[0].clone());
+        }
+        let at = at % begun;
+        let own = &self.model.uploads[at].key;
         let key = match owner {
-            Owner::Own => own,
             Owner::Other => KEYS.iter().find(|key| *key != own).unwrap_or(own),
+            _ => own,
         };
-        (at, id, key.clone())
+        (at, self.uploads[at].clone(), key.clone())
     }
 
     /// The parts of an upload to state, each a number and a version.

@@ -148,6 +148,7 @@ impl Display for Owner {
         f.write_str(match self {
             Self::Own => "",
             Self::Other => " with another key",
+            Self::Nobody => " that nobody began",
         })
     }
 }
