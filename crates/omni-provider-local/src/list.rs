@@ -108,7 +108,7 @@ impl VersionsPage {
             ..ListRequest::default()
         };
         bounds.validate()?;
-        let after = token.map(|token| {
+        let after = token.map(|token| -> Result<_> {
             let (key, write) = versions_of(prefix).open(token)?;
             let write = write.parse().map_err(|_| not_ours())?;
             Ok((key.to_owned(), write))

@@ -346,7 +346,7 @@ pub(crate) struct UploadsPage {
 
 impl UploadsPage {
     pub(crate) fn new(prefix: &Prefix, token: Option<&PageToken>) -> Result<Self> {
-        let after = token.map(|token| {
+        let after = token.map(|token| -> Result<_> {
             let (key, id) = uploads_of(prefix).open(token)?;
             Ok((key.to_owned(), id.to_owned()))
         });
