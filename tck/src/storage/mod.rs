@@ -20,11 +20,14 @@ mod model;
 mod multipart;
 mod operations;
 mod outcome;
+mod paging;
+mod paging_under_change;
 mod race;
 mod ranges;
 mod streams;
 mod versioning;
 mod versions;
+mod walk;
 mod write_and_read;
 
 use crate::Check;
@@ -42,6 +45,8 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         conditional_races::CHECKS,
         conditional_reads::CHECKS,
         listing::CHECKS,
+        paging::CHECKS,
+        paging_under_change::CHECKS,
         delete::CHECKS,
         attributes::CHECKS,
         copy::CHECKS,
