@@ -133,19 +133,14 @@ struct Sink {
 
 impl Sink {
     fn new(blobs: Arc<Blobs>) -> Self {
-        Self {
-            blobs,
-            writing: None,
-        }
+        Self { blobs, writing: None }
     }
 
     /// Waits for the batch before, then begins to write this one.
     async fn write(&mut self, pieces: Vec<Bytes>) -> Result<()> {
         let writer = self.written().await?;
         let blobs = Arc::clone(&self.blobs);
-        self.writing = Some(tokio::task::spawn_blocking(move || {
-            append(writer, &blobs, &pieces)
-        }));
+        self.writing = Some(tokio::task::spawn_blocking(move || append(writer, &blobs, &pieces)));
         Ok(())
     }
 
