@@ -210,14 +210,17 @@ impl Storage {
     /// # Errors
     ///
     /// As [`StorageProvider::get_ranges`].
-    pub async fn get_ranges<K, R>(&self, key: K, ranges: &[R]) -> Result<Vec<Bytes>>
+    pub fn get_ranges<K, R>(
+        &self,
+        key: K,
+        ranges: impl IntoIterator<Item = R>,
+    ) -> impl Future<Output = Result<Vec<Bytes>>> + Send
     where
         K: TryInto<Key>,
         K::Error: Into<Error>,
-        R: Clone + Into<ByteRange>,
+        R: Into<ByteRange>,
     {
-        let ranges = ranges.iter().cloned().map(Into::into).collect();
-        self.get(key).ranges(ranges).await
+        self.get(key).ranges(ranges)
     }
 
     /// Reads what is known about an object.
