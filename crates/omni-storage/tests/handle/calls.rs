@@ -47,7 +47,7 @@ async fn puts_take_conditions_attributes_and_checksums() {
         let corrupt = storage.put("a", "four").checksum(Crc32c::of(b"five")).await;
         assert_eq!(kind(corrupt), Some(ErrorKind::Corrupt));
         assert_eq!(storage.get("a").await.unwrap().text().await.unwrap(), "two");
-        let kept = storage.put("b", "").attributes(meta.attributes.clone()).await.unwrap();
+        let kept = storage.put("b", "").attributes((*meta.attributes).clone()).await.unwrap();
         assert_eq!(kept.attributes, meta.attributes);
     }
 }
@@ -244,13 +244,13 @@ async fn an_invalid_key_is_refused_by_every_call() {
             (storage.put(bad, "").await.err(), Operation::Put),
             (storage.writer(bad).await.err(), Operation::Put),
             (storage.get(bad).await.err(), Operation::Get),
-            (storage.get_ranges(bad, [0..1]).await.err(), Operation::GetRanges),
+            (storage.get_ranges(bad, [..1]).await.err(), Operation::GetRanges),
             (storage.head(bad).await.err(), Operation::Head),
             (storage.exists(bad).await.err(), Operation::Head),
             (storage.delete(bad).await.err(), Operation::Delete),
             (storage.copy(bad, &good).await.err(), Operation::Copy),
             (storage.copy(&good, bad.to_owned()).await.err(), Operation::Copy),
-            (storage.create_upload(&bad.to_owned()).await.err(), Operation::CreateUpload),
+            (storage.create_upload(bad.to_owned()).await.err(), Operation::CreateUpload),
             (storage.upload_part(bad, &upload, part, "").await.err(), Operation::UploadPart),
             (storage.list_parts(bad, &upload).await.err(), Operation::ListParts),
             (storage.complete_upload(bad, &upload, &[]).await.err(), Operation::CompleteUpload),
