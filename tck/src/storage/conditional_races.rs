@@ -45,7 +45,7 @@ async fn one_creator_wins(cx: &Context) -> Outcome {
             2 => &[Form::StreamOfUnknownLength],
             _ => &Form::ALL,
         };
-        let handles = if round % 3 == 0 { &stores[..] } else { &stores[..1] };
+        let handles = if round.is_multiple_of(3) { &stores[..] } else { &stores[..1] };
         let key = key(format!("race/{}/{round}", round % 7));
         create_race(handles, &key, RACERS, round, size, forms).await?;
         raced.push(key);
