@@ -74,29 +74,31 @@ pub(super) fn say(reply: &Reply) {
     }
 }
 
-async fn follow(store: &Arc<dyn StorageProvider>, command: Command) -> Result<Reply> {
+/// Follows one command.
+pub(crate) async fn follow(store: &Arc<dyn StorageProvider>, command: Command) -> Result<Reply> {
     match command {
         Command::Put { key, content, condition, form } => {
             let options = PutOptions { condition: write_condition(condition)?, ..naming(content) };
             let meta = store.put(&Key::new(key)?, body(content, form), &options).await?;
-            Ok(written(&meta))
+            Ok(Reply::Written { version: meta.version.to_string() })
         }
         Command::Get { key } => {
             let got = store.get(&Key::new(key)?, &GetOptions::default()).await?;
-            let named = got.meta.attributes.metadata.get(NAMED);
-            let named = named.and_then(|text| serde_json::from_str(text).ok());
-            Ok(Reply::Object {
-                version: got.meta.version.as_str().to_owned(),
-                content: Content::recognise(&got.body.collect().await?),
-                named,
+            let object = described(&got.meta);
+            let content = Content::recognise(&got.body.collect().await?);
+            Ok(match object {
+                Reply::Object { version, named, .. } => Reply::Object { version, content, named },
+                other => other,
             })
         }
         Command::Head { key } => {
-            Ok(written(&store.head(&Key::new(key)?, &GetOptions::default()).await?))
+            Ok(described(&store.head(&Key::new(key)?, &GetOptions::default()).await?))
         }
-        Command::Delete { key } => {
-            store.delete(&Key::new(key)?, &DeleteOptions::default()).await?;
-            Ok(Reply::Done)
+        Command::Delete { key, if_match } => {
+            let if_match = if_match.map(Version::new).transpose()?;
+            let options = DeleteOptions { if_match, version: None };
+            let deleted = store.delete(&Key::new(key)?, &options).await?;
+            Ok(Reply::Deleted { existed: deleted.existed })
         }
         Command::List { prefix } => {
             let request = ListRequest::prefix(Prefix::new(prefix)?);
@@ -145,8 +147,13 @@ pub(super) fn body(content: Content, form: Form) -> Body {
     }
 }
 
-fn written(meta: &ObjectMeta) -> Reply {
-    Reply::Written { version: meta.version.as_str().to_owned(), size: meta.size }
+fn described(meta: &ObjectMeta) -> Reply {
+    let named = meta.attributes.metadata.get(NAMED);
+    Reply::Object {
+        version: meta.version.to_string(),
+        content: None,
+        named: named.and_then(|text| serde_json::from_str(text).ok()),
+    }
 }
 
 fn write_condition(condition: Condition) -> Result<WriteCondition> {
