@@ -53,7 +53,7 @@ pub(super) fn serve(subject: Arc<dyn Subject>) -> Result<(), String> {
         };
         say(&Reply::Ready);
         while let Some(command) = commands.recv().await {
-            match follow(&store, command).await {
+            match answer(&store, command).await {
                 Ok(reply) => say(&reply),
                 Err(error) => say(&Reply::Failed(Problem::from(&error))),
             }
@@ -74,8 +74,17 @@ pub(super) fn say(reply: &Reply) {
     }
 }
 
-/// Follows one command.
-pub(crate) async fn follow(store: &Arc<dyn StorageProvider>, command: Command) -> Result<Reply> {
+/// Follows a command that only a process of its own can, or any other.
+async fn answer(store: &Arc<dyn StorageProvider>, command: Command) -> Result<Reply> {
+    match command {
+        Command::Load { seed, clients } => load::run(store, seed, clients).await,
+        Command::Hang { key, content } => hang(Arc::clone(store), Key::new(key)?, content).await,
+        command => follow(store.as_ref(), command).await,
+    }
+}
+
+/// Follows a command that ends by itself.
+pub(crate) async fn follow(store: &dyn StorageProvider, command: Command) -> Result<Reply> {
     match command {
         Command::Put { key, content, condition, form } => {
             let options = PutOptions { condition: write_condition(condition)?, ..naming(content) };
@@ -102,17 +111,18 @@ pub(crate) async fn follow(store: &Arc<dyn StorageProvider>, command: Command) -
         }
         Command::List { prefix } => {
             let request = ListRequest::prefix(Prefix::new(prefix)?);
-            let entries: Vec<ListEntry> = list_all(store.as_ref(), request).try_collect().await?;
+            let entries: Vec<ListEntry> = list_all(store, request).try_collect().await?;
             let objects = entries.iter().filter_map(ListEntry::as_object);
             let named = |object: &omni_contracts::storage::ObjectEntry| {
                 (object.key.to_string(), object.version.to_string())
             };
             Ok(Reply::Listed(objects.map(named).collect()))
         }
-        Command::Race { prefix, count, seed } => race(store.as_ref(), &prefix, count, seed).await,
-        Command::Increment { key, times } => increment(store.as_ref(), &key, times).await,
-        Command::Load { seed, clients } => load::run(store, seed, clients).await,
-        Command::Hang { key, content } => hang(Arc::clone(store), Key::new(key)?, content).await,
+        Command::Race { prefix, count, seed } => race(store, &prefix, count, seed).await,
+        Command::Increment { key, times } => increment(store, &key, times).await,
+        Command::Load { .. } | Command::Hang { .. } => {
+            Err(Error::unsupported("writing for ever in the process of the check"))
+        }
         Command::Upload { key, parts } => {
             let key = Key::new(key)?;
             let upload = store.create_upload(&key, &PutOptions::default()).await?;
@@ -122,9 +132,7 @@ pub(crate) async fn follow(store: &Arc<dyn StorageProvider>, command: Command) -
             }
             Ok(Reply::Done)
         }
-        Command::Stream { content, length } => {
-            stream_through(store.as_ref(), content, length).await
-        }
+        Command::Stream { content, length } => stream_through(store, content, length).await,
     }
 }
 

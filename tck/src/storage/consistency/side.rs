@@ -32,7 +32,7 @@ pub(super) type Answered<T> = std::result::Result<Result<T>, Failure>;
 impl Side {
     pub(super) async fn ask(&mut self, command: Command) -> Answered<Reply> {
         match self {
-            Self::Here(store) => Ok(follow(store, command).await),
+            Self::Here(store) => Ok(follow(store.as_ref(), command).await),
             Self::There(worker) => worker.ask(&command).await,
         }
     }
