@@ -64,10 +64,7 @@ impl Context {
     ///
     /// A failure that shows why it could not be counted.
     pub async fn space(&self) -> Result<Option<u64>, Failure> {
-        ok(
-            "counting the space of the store",
-            self.subject.space(&self.place()).await,
-        )
+        ok("counting the space of the store", self.subject.space(&self.place()).await)
     }
 
     /// Starts another process that has the check's store open.

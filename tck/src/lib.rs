@@ -5,6 +5,7 @@
 
 pub mod check;
 mod context;
+mod history;
 mod reference;
 pub mod storage;
 mod subject;
