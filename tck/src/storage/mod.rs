@@ -18,11 +18,14 @@ mod model;
 mod multipart;
 mod operations;
 mod outcome;
+mod race;
 mod ranges;
+mod snapshot;
 mod streams;
 mod versioning;
 mod versions;
 mod write_and_read;
+mod wrong_calls;
 
 use crate::Check;
 
