@@ -133,12 +133,7 @@ async fn messages_are_for_people(cx: &Context) -> Outcome {
     provoked(cx, |_, call, error| {
         let situation = &call.situation;
         let message = error.message();
-        holds(
-            format!("{situation}: the message"),
-            !message.trim().is_empty(),
-            "a text",
-            message,
-        )?;
+        holds(format!("{situation}: the message"), !message.trim().is_empty(), "a text", message)?;
         let mut texts = vec![message.to_owned(), error.to_string()];
         let mut source = error.source();
         while let Some(cause) = source {
@@ -148,7 +143,9 @@ async fn messages_are_for_people(cx: &Context) -> Outcome {
         for text in &texts[..2] {
             holds(
                 format!("{situation}: the message"),
-                !text.chars().any(|c| matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')),
+                !text
+                    .chars()
+                    .any(|c| matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')),
                 "one line",
                 text,
             )?;

@@ -8,10 +8,7 @@ use tokio::sync::Barrier;
 use crate::check::Failure;
 
 /// Runs `racers` futures in parallel, all released at once.
-pub(crate) async fn race<T, F, Fut>(
-    racers: usize,
-    racer: F,
-) -> std::result::Result<Vec<T>, Failure>
+pub(crate) async fn race<T, F, Fut>(racers: usize, racer: F) -> std::result::Result<Vec<T>, Failure>
 where
     F: Fn(usize) -> Fut,
     Fut: Future<Output = T> + Send + 'static,

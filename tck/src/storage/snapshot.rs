@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use omni_contracts::storage::{
-    Capability, Key, ObjectEntry, ObjectMeta, Part, Prefix, StorageProvider, UploadEntry,
-    VersionEntry,
+    Attributes, Capability, Key, ObjectEntry, ObjectMeta, Part, Prefix, StorageProvider,
+    UploadEntry, VersionEntry,
 };
 use omni_contracts::{ErrorKind, Result};
 
@@ -52,14 +52,10 @@ impl Snapshot {
         }
         let names: BTreeSet<Key> = objects.keys().chain(keys).cloned().collect();
         for key in names {
-            let about = ok(
-                format!("head of {}", brief(&key)),
-                unless_missing(head(store, &key).await),
-            )?;
-            let content = ok(
-                format!("get of {}", brief(&key)),
-                unless_missing(read(store, &key).await),
-            )?;
+            let about =
+                ok(format!("head of {}", brief(&key)), unless_missing(head(store, &key).await))?;
+            let content =
+                ok(format!("get of {}", brief(&key)), unless_missing(read(store, &key).await))?;
             if about.is_some() || content.is_some() || objects.contains_key(&key) {
                 let seen = objects.entry(key).or_default();
                 seen.head = about;
@@ -81,11 +77,7 @@ impl Snapshot {
                 uploads.insert((upload.key, upload.id.as_str().to_owned()), parts);
             }
         }
-        Ok(Self {
-            objects,
-            versions,
-            uploads,
-        })
+        Ok(Self { objects, versions, uploads })
     }
 
     /// Expects that nothing visible differs from `self` now.
@@ -100,11 +92,12 @@ impl Snapshot {
             failure
         })?;
         self.same_objects(&now, situation)?;
-        equal(
-            format!("{situation}: stored versions"),
-            &self.versions,
-            &now.versions,
-        )?;
+        equal(format!("{situation}: stored versions"), &self.versions, &now.versions)?;
+        self.same_uploads(&now, situation)
+    }
+
+    /// Expects the same unfinished uploads with the same parts.
+    pub(crate) fn same_uploads(&self, now: &Self, situation: &str) -> Outcome {
         equal(
             format!("{situation}: unfinished uploads and their parts"),
             &self.uploads,
@@ -139,7 +132,7 @@ impl Snapshot {
     }
 
     /// The objects without what every write changes: content and attributes by key.
-    pub(crate) fn contents(&self) -> BTreeMap<&Key, (&Bytes, &omni_contracts::storage::Attributes)> {
+    pub(crate) fn contents(&self) -> BTreeMap<&Key, (&Bytes, &Attributes)> {
         self.objects
             .iter()
             .filter_map(|(key, seen)| {
@@ -153,17 +146,9 @@ impl Snapshot {
     pub(crate) fn is_empty(&self, situation: &str) -> Outcome {
         let keys: Vec<_> = self.objects.keys().collect();
         equal(format!("{situation}: objects"), &Vec::new(), &keys)?;
-        equal(
-            format!("{situation}: stored versions"),
-            &Vec::new(),
-            &self.versions,
-        )?;
+        equal(format!("{situation}: stored versions"), &Vec::new(), &self.versions)?;
         let uploads: Vec<_> = self.uploads.keys().collect();
-        equal(
-            format!("{situation}: unfinished uploads"),
-            &Vec::new(),
-            &uploads,
-        )
+        equal(format!("{situation}: unfinished uploads"), &Vec::new(), &uploads)
     }
 }
 
@@ -171,12 +156,7 @@ impl Snapshot {
 fn unless_missing<T>(result: Result<T>) -> Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::NotFound | ErrorKind::InvalidArgument
-            ) =>
-        {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidArgument) => {
             Ok(None)
         }
         Err(error) => Err(error),

@@ -140,11 +140,15 @@ impl Scene {
         match capability {
             Capability::ConditionalCreate => {
                 for to in [&self.free, &self.taken] {
-                    let options =
-                        PutOptions { condition: WriteCondition::IfAbsent, ..described() };
+                    let options = PutOptions { condition: WriteCondition::IfAbsent, ..described() };
                     calls.extend(self.puts(kind, "IfAbsent, not declared", to, &options));
                     let named = PutOptions { write_id: WriteId::new("w-1").ok(), ..options };
-                    calls.extend(self.puts(kind, "IfAbsent and write id, not declared", to, &named));
+                    calls.extend(self.puts(
+                        kind,
+                        "IfAbsent and write id, not declared",
+                        to,
+                        &named,
+                    ));
                 }
             }
             Capability::ConditionalUpdate => {
@@ -173,7 +177,13 @@ impl Scene {
                 for condition in [WriteCondition::IfAbsent, if_match()] {
                     let what = format!("{condition:?}, not declared");
                     let options = CompleteOptions { condition, ..CompleteOptions::default() };
-                    calls.push(self.complete(kind, &what, &self.taken, self.parts.clone(), options));
+                    calls.push(self.complete(
+                        kind,
+                        &what,
+                        &self.taken,
+                        self.parts.clone(),
+                        options,
+                    ));
                 }
             }
             Capability::ConditionalRead => {
@@ -222,12 +232,8 @@ impl Scene {
     /// Every call of the multipart interface, without fault of its own.
     fn multipart(&self, kind: ErrorKind) -> Vec<WrongCall> {
         let what = "multipart, not declared";
-        let part = Part {
-            number: first_part(),
-            size: 1,
-            version: self.current.clone(),
-            checksum: None,
-        };
+        let part =
+            Part { number: first_part(), size: 1, version: self.current.clone(), checksum: None };
         let parts = vec![part];
         vec![
             self.create_upload(kind, what, &self.free, described()),
@@ -252,7 +258,12 @@ impl Scene {
         let mut calls = Vec::new();
 
         for name in ["scene/taken/", "/scene/taken", "scene/./taken", "scene/a\nb", ""] {
-            calls.extend(self.puts(kind, "a key that is not portable", &Key::native(name), &described()));
+            calls.extend(self.puts(
+                kind,
+                "a key that is not portable",
+                &Key::native(name),
+                &described(),
+            ));
         }
         let both = PutOptions { attributes: bad(), checksum: wrong_sum, ..PutOptions::default() };
         for to in [free, taken, &wrong_key] {
@@ -265,15 +276,38 @@ impl Scene {
         let plain = CopyOptions::default;
         let described = || CopyOptions { attributes: Some(bad()), ..plain() };
         calls.push(self.copy(kind, "to a key that is not portable", taken, &wrong_key, plain()));
-        calls.push(self.copy(kind, "of nothing to a key that is not portable", &missing, &wrong_key, plain()));
+        calls.push(self.copy(
+            kind,
+            "of nothing to a key that is not portable",
+            &missing,
+            &wrong_key,
+            plain(),
+        ));
         calls.push(self.copy(kind, "onto itself", taken, taken, plain()));
         calls.push(self.copy(kind, "of nothing onto itself", &missing, &missing, plain()));
         calls.push(self.copy(kind, "with forbidden attributes", &self.source, taken, described()));
-        calls.push(self.copy(kind, "of nothing with forbidden attributes", &missing, taken, described()));
-        calls.push(self.copy(kind, "onto itself with forbidden attributes", taken, taken, described()));
-        let other_source =
-            CopyOptions { source_version: Some(self.stale.clone()), ..described() };
-        calls.push(self.copy(kind, "of another version with forbidden attributes", taken, free, other_source));
+        calls.push(self.copy(
+            kind,
+            "of nothing with forbidden attributes",
+            &missing,
+            taken,
+            described(),
+        ));
+        calls.push(self.copy(
+            kind,
+            "onto itself with forbidden attributes",
+            taken,
+            taken,
+            described(),
+        ));
+        let other_source = CopyOptions { source_version: Some(self.stale.clone()), ..described() };
+        calls.push(self.copy(
+            kind,
+            "of another version with forbidden attributes",
+            taken,
+            free,
+            other_source,
+        ));
 
         let backwards = ByteRange::Bounded { start: 9, end: 3 };
         for at in [free, taken] {
@@ -298,12 +332,23 @@ impl Scene {
         }
         if has(Capability::ConditionalUpdate) {
             let condition = WriteCondition::IfMatch(self.stale.clone());
-            let options = PutOptions { condition, ..both.clone() };
-            calls.extend(self.puts(kind, "a stale IfMatch and forbidden attributes", taken, &options));
+            let options = PutOptions { condition, ..both };
+            calls.extend(self.puts(
+                kind,
+                "a stale IfMatch and forbidden attributes",
+                taken,
+                &options,
+            ));
         }
         if has(Capability::ConditionalCopy) {
             let options = CopyOptions { condition: WriteCondition::IfAbsent, ..described() };
-            calls.push(self.copy(kind, "IfAbsent and forbidden attributes", &self.source, taken, options));
+            calls.push(self.copy(
+                kind,
+                "IfAbsent and forbidden attributes",
+                &self.source,
+                taken,
+                options,
+            ));
         }
 
         for prefix in ["", "scene/", "none"] {
@@ -313,8 +358,16 @@ impl Scene {
             let no_text = ListRequest { delimiter: Some(String::new()), ..request.clone() };
             calls.push(self.list(kind, "an empty delimiter", no_text));
             let token = Some(PageToken::new("\u{1f600} nobody made this"));
-            calls.push(self.list(kind, "a limit of 0 and a wrong token", ListRequest { token: token.clone(), ..no_limit }));
-            calls.push(self.list(kind, "a token that nobody made", ListRequest { token, ..request }));
+            calls.push(self.list(
+                kind,
+                "a limit of 0 and a wrong token",
+                ListRequest { token: token.clone(), ..no_limit },
+            ));
+            calls.push(self.list(
+                kind,
+                "a token that nobody made",
+                ListRequest { token, ..request },
+            ));
         }
         if has(Capability::Versioning) {
             calls.push(self.list_versions(kind, "a limit of 0", "", None, Some(0)));
@@ -339,10 +392,19 @@ impl Scene {
         for to in [free, taken] {
             let condition = WriteCondition::IfMatch(self.stale.clone());
             let create = |what, options| self.create_upload(kind, what, to, options);
-            calls.push(create("IfAbsent", PutOptions { condition: WriteCondition::IfAbsent, ..described() }));
+            calls.push(create(
+                "IfAbsent",
+                PutOptions { condition: WriteCondition::IfAbsent, ..described() },
+            ));
             calls.push(create("IfMatch", PutOptions { condition, ..described() }));
-            calls.push(create("a checksum", PutOptions { checksum: Some(Crc32c::of(b"")), ..described() }));
-            calls.push(create("a write id", PutOptions { write_id: WriteId::new("w").ok(), ..described() }));
+            calls.push(create(
+                "a checksum",
+                PutOptions { checksum: Some(Crc32c::of(b"")), ..described() },
+            ));
+            calls.push(create(
+                "a write id",
+                PutOptions { write_id: WriteId::new("w").ok(), ..described() },
+            ));
             calls.push(create(
                 "forbidden attributes",
                 PutOptions { attributes: Arc::new(forbidden()), ..PutOptions::default() },
@@ -384,7 +446,9 @@ impl Scene {
             calls.extend(self.reads(kind, "no such object", at, &GetOptions::default()));
         }
         let kind = ErrorKind::OutOfRange;
-        for range in [ByteRange::from(101..), ByteRange::from(101..200), ByteRange::from(u64::MAX..)] {
+        for range in
+            [ByteRange::from(101..), ByteRange::from(101..200), ByteRange::from(u64::MAX..)]
+        {
             let options = GetOptions { range, ..GetOptions::default() };
             calls.push(self.get(kind, "a range after the end", taken, options));
             let ranges = vec![ByteRange::from(0..1), range];
@@ -395,11 +459,26 @@ impl Scene {
             let none = ReadCondition::default;
             let later = SystemTime::now() + Duration::from_secs(24 * 3600);
             let conditions = [
-                (ErrorKind::PreconditionFailed, ReadCondition { if_match: Some(self.stale.clone()), ..none() }),
-                (ErrorKind::PreconditionFailed, ReadCondition { if_match: Some(unknown()), ..none() }),
-                (ErrorKind::PreconditionFailed, ReadCondition { if_unmodified_since: Some(UNIX_EPOCH), ..none() }),
-                (ErrorKind::NotModified, ReadCondition { if_none_match: Some(self.current.clone()), ..none() }),
-                (ErrorKind::NotModified, ReadCondition { if_modified_since: Some(later), ..none() }),
+                (
+                    ErrorKind::PreconditionFailed,
+                    ReadCondition { if_match: Some(self.stale.clone()), ..none() },
+                ),
+                (
+                    ErrorKind::PreconditionFailed,
+                    ReadCondition { if_match: Some(unknown()), ..none() },
+                ),
+                (
+                    ErrorKind::PreconditionFailed,
+                    ReadCondition { if_unmodified_since: Some(UNIX_EPOCH), ..none() },
+                ),
+                (
+                    ErrorKind::NotModified,
+                    ReadCondition { if_none_match: Some(self.current.clone()), ..none() },
+                ),
+                (
+                    ErrorKind::NotModified,
+                    ReadCondition { if_modified_since: Some(later), ..none() },
+                ),
             ];
             for (kind, condition) in conditions {
                 let what = format!("{condition:?}");
@@ -432,8 +511,7 @@ impl Scene {
         for to in [free, taken] {
             for size in [10, 4 * KIB, 64 * KIB + 1, 1024 * KIB + 1] {
                 let kind = ErrorKind::Corrupt;
-                let options =
-                    PutOptions { checksum: Some(Crc32c::of(b"other")), ..described() };
+                let options = PutOptions { checksum: Some(Crc32c::of(b"other")), ..described() };
                 calls.extend(self.puts_of(size, kind, "a wrong checksum", to, &options));
                 let bytes = || content(size);
                 let bodies = [
@@ -456,7 +534,13 @@ impl Scene {
                     ),
                 ];
                 for (kind, what, body) in bodies {
-                    calls.push(self.put(kind, &format!("{what}, {size} bytes"), to, body, described()));
+                    calls.push(self.put(
+                        kind,
+                        &format!("{what}, {size} bytes"),
+                        to,
+                        body,
+                        described(),
+                    ));
                 }
             }
         }
@@ -464,7 +548,12 @@ impl Scene {
             let options = PutOptions { condition: WriteCondition::IfAbsent, ..described() };
             calls.extend(self.puts(ErrorKind::AlreadyExists, "IfAbsent", taken, &options));
             let named = PutOptions { write_id: WriteId::new("another").ok(), ..options };
-            calls.extend(self.puts(ErrorKind::AlreadyExists, "IfAbsent and write id", taken, &named));
+            calls.extend(self.puts(
+                ErrorKind::AlreadyExists,
+                "IfAbsent and write id",
+                taken,
+                &named,
+            ));
         }
         let failed = ErrorKind::PreconditionFailed;
         let pairs = [(taken, &self.stale), (free, &self.current)];
@@ -524,7 +613,11 @@ impl Scene {
         let bodies = [
             (ErrorKind::Corrupt, "a source that ends early", short(content(9000), &[4000], 1)),
             (ErrorKind::Corrupt, "a source that goes on", long(content(9000), &[4000], 1)),
-            (ErrorKind::Unavailable, "a source that fails", failing_after(content(9000), &[4000], None)),
+            (
+                ErrorKind::Unavailable,
+                "a source that fails",
+                failing_after(content(9000), &[4000], None),
+            ),
         ];
         for (kind, what, body) in bodies {
             calls.push(self.upload_part(kind, what, taken, Some(body)));
@@ -541,7 +634,13 @@ impl Scene {
         let mut altered = all();
         altered[1].version = unknown();
         let kind = ErrorKind::InvalidArgument;
-        calls.push(self.complete(kind, "a part that was not acknowledged", taken, altered, plain()));
+        calls.push(self.complete(
+            kind,
+            "a part that was not acknowledged",
+            taken,
+            altered,
+            plain(),
+        ));
         if self.store.capabilities().has(Capability::ConditionalMultipart) {
             let conditions = [
                 (ErrorKind::AlreadyExists, WriteCondition::IfAbsent),
@@ -619,13 +718,23 @@ impl Scene {
     }
 
     /// By `get`, `head` and `get_ranges`.
-    fn reads(&self, kind: ErrorKind, what: &str, key: &Key, options: &GetOptions) -> [WrongCall; 3] {
+    fn reads(
+        &self,
+        kind: ErrorKind,
+        what: &str,
+        key: &Key,
+        options: &GetOptions,
+    ) -> [WrongCall; 3] {
         let (store, at, how) = (Arc::clone(&self.store), key.clone(), options.clone());
         [
             self.get(kind, what, key, options.clone()),
-            self.call(kind, Operation::Head, what, &[key], async move {
-                store.head(&at, &how).await
-            }),
+            self.call(
+                kind,
+                Operation::Head,
+                what,
+                &[key],
+                async move { store.head(&at, &how).await },
+            ),
             self.get_ranges(kind, what, key, vec![(0..1).into()], options.clone()),
         ]
     }
@@ -704,7 +813,13 @@ impl Scene {
         })
     }
 
-    fn create_upload(&self, kind: ErrorKind, what: &str, key: &Key, options: PutOptions) -> WrongCall {
+    fn create_upload(
+        &self,
+        kind: ErrorKind,
+        what: &str,
+        key: &Key,
+        options: PutOptions,
+    ) -> WrongCall {
         let (store, to) = (Arc::clone(&self.store), key.clone());
         self.call(kind, Operation::CreateUpload, what, &[key], async move {
             store.create_upload(&to, &options).await
