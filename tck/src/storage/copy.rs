@@ -14,7 +14,7 @@ use super::inputs::{
     KIB, MIB, brief, chunked, has_content, head, key, listed, nasty_keys, payload, put, read,
     same_bytes, stamped,
 };
-use super::race::race;
+use super::race::race_of;
 use super::snapshot::Snapshot;
 use crate::check::{Failure, Outcome, check, equal, fails_with, holds, ok};
 use crate::{Check, Context};
@@ -188,7 +188,7 @@ async fn copies_of_a_moving_source_are_whole(cx: &Context, pinned: bool) -> Outc
     let from = key("moving");
     let (content, attributes) = moving(0);
     ok("put", put_with(&*store, &from, content, &attributes).await)?;
-    let outcomes = race(4, |racer| {
+    let outcomes = race_of(4, |racer| {
         let (store, from) = (Arc::clone(&store), from.clone());
         async move {
             for number in 0..60 {
@@ -511,7 +511,7 @@ async fn race_copies(
             ok("put", put_with(&**store, &source(racer), content, &full(racer as u64)).await)?;
         }
     }
-    let outcomes = race(RACERS, |racer| {
+    let outcomes = race_of(RACERS, |racer| {
         let (store, from, to) = (Arc::clone(store), source(racer), to.clone());
         let condition = condition.clone();
         async move {

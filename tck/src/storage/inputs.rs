@@ -3,6 +3,7 @@
 //! `crate::check`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -12,6 +13,7 @@ use omni_contracts::storage::{
 };
 use omni_contracts::{Body, Error, ErrorKind, Result};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use crate::check::{Failure, Outcome, ok};
 
@@ -405,12 +407,7 @@ pub(crate) fn nasty_keys() -> Vec<Key> {
         deepest,
         one_up,
     ];
-    fixed
-        .iter()
-        .map(|text| (*text).to_owned())
-        .chain(made)
-        .map(key)
-        .collect()
+    fixed.iter().map(|text| (*text).to_owned()).chain(made).map(key).collect()
 }
 
 /// Keys outside the portable profile, each with the rule that it breaks.
@@ -447,23 +444,11 @@ pub(crate) fn invalid_keys() -> Vec<(Key, &'static str)> {
         ("..\\a", "`\\`"),
     ];
     let made = [
-        (
-            vec!["k".repeat(200); 5].join("/") + &"k".repeat(21),
-            "longer than 1024 bytes",
-        ),
+        (vec!["k".repeat(200); 5].join("/") + &"k".repeat(21), "longer than 1024 bytes"),
         ("k".repeat(Key::MAX_BYTES + 1), "longer than 1024 bytes"),
-        (
-            "w".repeat(Key::MAX_SEGMENT_BYTES + 1),
-            "segment longer than 240 bytes",
-        ),
-        (
-            "a/".to_owned() + &"\u{e4}".repeat(121),
-            "segment longer than 240 bytes",
-        ),
-        (
-            vec!["d"; Key::MAX_SEGMENTS + 1].join("/"),
-            "more than 254 segments",
-        ),
+        ("w".repeat(Key::MAX_SEGMENT_BYTES + 1), "segment longer than 240 bytes"),
+        ("a/".to_owned() + &"\u{e4}".repeat(121), "segment longer than 240 bytes"),
+        (vec!["d"; Key::MAX_SEGMENTS + 1].join("/"), "more than 254 segments"),
     ];
     fixed
         .into_iter()
@@ -488,10 +473,7 @@ pub(crate) async fn open(
     key: &Key,
     range: impl Into<ByteRange>,
 ) -> Result<GetResult> {
-    let options = GetOptions {
-        range: range.into(),
-        ..GetOptions::default()
-    };
+    let options = GetOptions { range: range.into(), ..GetOptions::default() };
     store.get(key, &options).await
 }
 
@@ -537,13 +519,8 @@ pub(crate) fn same_bytes(situation: impl Into<String>, expected: &[u8], seen: &[
         let end = bytes.len().min(at + 16);
         bytes[at.min(bytes.len())..end].escape_ascii().to_string()
     };
-    let describe = |bytes: &[u8]| {
-        format!(
-            "{} bytes, from byte {at} on b\"{}\"",
-            bytes.len(),
-            excerpt(bytes)
-        )
-    };
+    let describe =
+        |bytes: &[u8]| format!("{} bytes, from byte {at} on b\"{}\"", bytes.len(), excerpt(bytes));
     Err(Failure::new(situation, describe(expected), describe(seen)))
 }
 
@@ -554,19 +531,9 @@ pub(crate) async fn has_content(
     expected: &[u8],
     situation: &str,
 ) -> std::result::Result<ObjectMeta, Failure> {
-    let (meta, seen) = ok(
-        format!("{situation}: get of {}", brief(key)),
-        read(store, key).await,
-    )?;
-    same_bytes(
-        format!("{situation}: content of {}", brief(key)),
-        expected,
-        &seen,
-    )?;
-    let about = ok(
-        format!("{situation}: head of {}", brief(key)),
-        head(store, key).await,
-    )?;
+    let (meta, seen) = ok(format!("{situation}: get of {}", brief(key)), read(store, key).await)?;
+    same_bytes(format!("{situation}: content of {}", brief(key)), expected, &seen)?;
+    let about = ok(format!("{situation}: head of {}", brief(key)), head(store, key).await)?;
     if about.size != expected.len() as u64 {
         return Err(Failure::new(
             format!("{situation}: size by head of {}", brief(key)),
@@ -585,11 +552,7 @@ pub(crate) async fn has_no_object(
 ) -> Outcome {
     let name = brief(key);
     let absent = |what: &str, seen: String| {
-        Err(Failure::new(
-            format!("{situation}: {what} of {name}"),
-            "no such object",
-            seen,
-        ))
+        Err(Failure::new(format!("{situation}: {what} of {name}"), "no such object", seen))
     };
     match read(store, key).await {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -601,14 +564,44 @@ pub(crate) async fn has_no_object(
         Err(error) => return absent("head", format!("error: {error}")),
         Ok(meta) => return absent("head", format!("{meta:?}")),
     }
-    let entries = ok(
-        format!("{situation}: list"),
-        listed(store, key.as_str()).await,
-    )?;
+    let entries = ok(format!("{situation}: list"), listed(store, key.as_str()).await)?;
     match entries.iter().find(|entry| entry.key == *key) {
         Some(entry) => absent("list", format!("{entry:?}")),
         None => Ok(()),
     }
+}
+
+/// Waits for `future`, but not for ever: a provider that waits for its own caller must fail, not hang.
+///
+/// # Errors
+///
+/// A failure that names the situation.
+pub(crate) async fn in_time<F: Future>(
+    situation: impl Into<String>,
+    future: F,
+) -> std::result::Result<F::Output, Failure> {
+    const LIMIT: Duration = Duration::from_secs(30);
+    tokio::time::timeout(LIMIT, future)
+        .await
+        .map_err(|_| Failure::new(situation, "an answer", format!("none within {LIMIT:?}")))
+}
+
+/// Waits for all tasks and returns the first failure, a panic included.
+///
+/// # Errors
+///
+/// The first failure.
+pub(crate) async fn joined<T>(
+    tasks: Vec<JoinHandle<std::result::Result<T, Failure>>>,
+) -> std::result::Result<Vec<T>, Failure> {
+    let mut results = Vec::with_capacity(tasks.len());
+    for task in tasks {
+        results.push(task.await.unwrap_or_else(|panic| {
+            let seen = format!("a panic: {panic}");
+            Err(Failure::new("a call in a task of its own", "an answer", seen))
+        }));
+    }
+    results.into_iter().collect()
 }
 
 /// A key as a message shows it: escaped, long ones cut.
@@ -643,21 +636,11 @@ mod tests {
     async fn bodies_are_what_they_are_said_to_be() {
         let bytes = payload(1, 1000);
         let collect = |body: Body| body.collect();
-        assert_eq!(
-            collect(chunked(bytes.clone(), &[3, 0, 500])).await.unwrap(),
-            bytes
-        );
-        assert_eq!(
-            collect(streamed(bytes.clone(), &[], None)).await.unwrap(),
-            bytes
-        );
+        assert_eq!(collect(chunked(bytes.clone(), &[3, 0, 500])).await.unwrap(), bytes);
+        assert_eq!(collect(streamed(bytes.clone(), &[], None)).await.unwrap(), bytes);
         assert!(collect(short(bytes.clone(), &[100], 1)).await.is_err());
         assert!(collect(long(bytes.clone(), &[999, 1], 1)).await.is_err());
-        assert!(
-            collect(failing_after(bytes.clone(), &[], None))
-                .await
-                .is_err()
-        );
+        assert!(collect(failing_after(bytes.clone(), &[], None)).await.is_err());
         let (gate, body) = pending(bytes.slice(..10), bytes.slice(10..), Some(1000));
         let reading = tokio::spawn(body.collect());
         gate.reached().await;

@@ -4,27 +4,36 @@
 mod atomicity;
 mod attributes;
 mod capabilities;
+mod conditional_publication;
+mod conditional_races;
 mod conditional_reads;
 mod conditional_writes;
+mod conditions;
 mod consistency;
 mod copy;
 mod delete;
+mod delete_many;
 mod durability;
 mod errors;
 mod inputs;
 mod keys;
+mod listed_objects;
 mod listing;
 mod model;
 mod multipart;
 mod operations;
 mod outcome;
+mod paging;
+mod paging_under_change;
 mod race;
 mod ranges;
 mod snapshot;
 mod streams;
 mod versioning;
 mod versions;
+mod walk;
 mod write_and_read;
+mod write_ids;
 mod wrong_calls;
 
 use crate::Check;
@@ -39,9 +48,16 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         versions::CHECKS,
         streams::CHECKS,
         conditional_writes::CHECKS,
+        conditional_races::CHECKS,
+        write_ids::CHECKS,
+        conditional_publication::CHECKS,
         conditional_reads::CHECKS,
         listing::CHECKS,
+        paging::CHECKS,
+        paging_under_change::CHECKS,
+        listed_objects::CHECKS,
         delete::CHECKS,
+        delete_many::CHECKS,
         attributes::CHECKS,
         copy::CHECKS,
         multipart::CHECKS,

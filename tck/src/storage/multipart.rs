@@ -18,7 +18,7 @@ use super::inputs::{
     payload, pending, put, read, same_bytes, short, stamped, streamed,
 };
 use super::operations::dropped_halfway;
-use super::race::race;
+use super::race::race_of;
 use super::snapshot::{Snapshot, all_uploads};
 use crate::check::{Failure, Outcome, check, equal, fails_with, holds, ok};
 use crate::{Check, Context};
@@ -393,7 +393,7 @@ async fn sent_again_replaces(cx: &Context) -> Outcome {
         let at = key(format!("race/{round}"));
         let upload = Upload::begin(&store, &at, &Attributes::default()).await?;
         let length = |racer: usize| 1000 + 3000 * racer;
-        let sent = race(6, |racer| {
+        let sent = race_of(6, |racer| {
             let upload = upload.clone();
             async move { upload.send(1, stamped(racer as u64, length(racer))).await }
         })
@@ -645,7 +645,7 @@ async fn race_completions(
         let part = upload.received(1, stamped(racer as u64, 64)).await?;
         uploads.push((upload, [part]));
     }
-    let outcomes = race(RACERS, |racer| {
+    let outcomes = race_of(RACERS, |racer| {
         let ((upload, parts), condition) = (uploads[racer].clone(), condition.clone());
         async move { upload.complete_if(&parts, condition).await }
     })

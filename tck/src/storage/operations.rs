@@ -13,7 +13,7 @@ use super::attributes::{full, put_with};
 use super::inputs::{
     Gate, KIB, chunked, failing_after, has_no_object, key, listed, payload, pending, put,
 };
-use super::race::race;
+use super::race::race_of;
 use super::snapshot::{Snapshot, all_uploads, all_versions};
 use super::wrong_calls::Scene;
 use crate::check::{Failure, Outcome, check, ok};
@@ -42,7 +42,7 @@ async fn check_succeeds_and_changes_nothing(cx: &Context) -> Outcome {
         ok(format!("check, round {round}"), store.check().await)?;
         ok(format!("check by another handle, round {round}"), scene.store.check().await)?;
     }
-    for outcome in race(8, |_| {
+    for outcome in race_of(8, |_| {
         let store = Arc::clone(&store);
         async move { store.check().await }
     })

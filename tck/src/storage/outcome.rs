@@ -17,7 +17,7 @@ use super::inputs::{
     KIB, MIB, brief, chunked, has_content, has_no_object, head, key, listed, payload, put,
     same_bytes, streamed,
 };
-use super::race::race;
+use super::race::race_of;
 use super::snapshot::Snapshot;
 use super::wrong_calls::{Scene, keys_of};
 use crate::check::{Failure, Outcome, check, equal, holds, ok};
@@ -206,7 +206,7 @@ async fn healthy_operations_succeed(cx: &Context) -> Outcome {
     }
     alone.finish().await?;
     const WORKERS: usize = 8;
-    let outcomes = race(WORKERS, |number| {
+    let outcomes = race_of(WORKERS, |number| {
         let name = format!("worker/{number}");
         let mut worker = Worker::new(Arc::clone(&store), &name, cx.rng(&name));
         async move {
