@@ -5,6 +5,7 @@
 
 pub mod check;
 mod context;
+pub mod mutants;
 pub mod storage;
 mod subject;
 
