@@ -4,303 +4,144 @@ use omni_contracts::storage::{Key, ListEntry, ListPage};
 use omni_contracts::{Error, ErrorKind};
 
 use super::Mutant;
-use super::sabotage::{HONEST, Sabotage};
 
 pub(super) const MUTANTS: &[Mutant] = &[
-    Mutant::new(
-        "STO-010",
-        "lists_lower_case",
-        "listings show keys in lower case",
-        Sabotage { page: |_, page| show_keys(page, |key| key.to_lowercase()), ..HONEST },
-    ),
-    Mutant::new(
-        "STO-010",
-        "lists_composed",
-        "listings show composed characters",
-        Sabotage { page: |_, page| show_keys(page, composed), ..HONEST },
-    ),
-    Mutant::new(
-        "STO-010",
-        "lists_decoded",
-        "listings show percent sequences decoded",
-        Sabotage { page: |_, page| show_keys(page, decoded), ..HONEST },
-    ),
-    Mutant::new(
-        "STO-010",
-        "lists_trimmed",
-        "listings show keys without outer spaces",
-        Sabotage { page: |_, page| show_keys(page, |key| key.trim().to_owned()), ..HONEST },
-    ),
-    Mutant::new(
-        "STO-010",
-        "refuses_astral_characters",
-        "a key beyond the BMP is refused",
-        Sabotage {
-            put: |store, put| {
-                Box::pin(async move {
-                    match put.key.as_str().chars().any(|c| c > '\u{ffff}') {
-                        true => Err(Error::invalid("no such characters here")),
-                        false => put.to(&*store.inner).await,
-                    }
-                })
-            },
-            ..HONEST
+    Mutant::new("STO-010", "lists_lower_case", "listings show keys in lower case")
+        .page(|_, page| show_keys(page, |key| key.to_lowercase())),
+    Mutant::new("STO-010", "lists_composed", "listings show composed characters")
+        .page(|_, page| show_keys(page, composed)),
+    Mutant::new("STO-010", "lists_decoded", "listings show percent sequences decoded")
+        .page(|_, page| show_keys(page, decoded)),
+    Mutant::new("STO-010", "lists_trimmed", "listings show keys without outer spaces")
+        .page(|_, page| show_keys(page, |key| key.trim().to_owned())),
+    Mutant::new("STO-010", "refuses_astral_characters", "a key beyond the BMP is refused").put(
+        |store, put| {
+            Box::pin(async move {
+                match put.key.as_str().chars().any(|c| c > '\u{ffff}') {
+                    true => Err(Error::invalid("no such characters here")),
+                    false => put.to(&*store.inner).await,
+                }
+            })
         },
     ),
-    Mutant::new(
-        "STO-011",
-        "truncates_long_keys",
-        "keys are cut at 255 bytes",
-        Sabotage {
-            key: |key| {
-                named(&key, |text| {
-                    let end = (0..=255.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
-                    text[..end.unwrap_or(0)].to_owned()
-                })
-            },
-            ..HONEST
+    Mutant::new("STO-011", "truncates_long_keys", "keys are cut at 255 bytes").key(|key| {
+        named(&key, |text| {
+            let end = (0..=255.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+            text[..end.unwrap_or(0)].to_owned()
+        })
+    }),
+    Mutant::new("STO-011", "flattens_folders", "`/` and `_` are the same")
+        .key(|key| named(&key, |text| text.replace('/', "_"))),
+    Mutant::new("STO-011", "drops_leading_dots", "a dot in front of a name is dropped")
+        .key(|key| named(&key, |text| text.trim_start_matches('.').to_owned())),
+    Mutant::new("STO-012", "folds_case", "keys that differ in case are the same")
+        .key(|key| named(&key, |text| text.to_lowercase())),
+    Mutant::new("STO-012", "folds_ascii_case", "keys that differ in ASCII case are the same")
+        .key(|key| named(&key, |text| text.to_ascii_lowercase())),
+    Mutant::new("STO-012", "normalises", "composed and decomposed characters are the same")
+        .key(|key| named(&key, composed)),
+    Mutant::new("STO-013", "decodes_percent", "percent sequences are decoded")
+        .key(|key| named(&key, decoded)),
+    Mutant::new("STO-013", "plus_is_space", "`+` is a space")
+        .key(|key| named(&key, |text| text.replace('+', " "))),
+    Mutant::new("STO-013", "trims_spaces", "spaces at the ends are dropped")
+        .key(|key| named(&key, |text| text.trim().to_owned())),
+    Mutant::new("STO-013", "trims_spaces_of_segments", "spaces before `/` are dropped")
+        .key(|key| named(&key, |text| text.replace(" /", "/"))),
+    Mutant::new("STO-013", "strips_quotes", "quotes are dropped")
+        .key(|key| named(&key, |text| text.replace(['"', '\''], ""))),
+    Mutant::new("STO-013", "cuts_the_fragment", "`#` and what follows is dropped")
+        .key(|key| named(&key, |text| text.split('#').next().unwrap_or(text).to_owned())),
+    Mutant::new("STO-013", "cuts_the_query", "`?` and what follows is dropped")
+        .key(|key| named(&key, |text| text.split('?').next().unwrap_or(text).to_owned())),
+    Mutant::new("STO-014", "collapses_slashes", "`a//b` is stored as `a/b`")
+        .key(|key| repaired(key, |text| text.replace("//", "/"))),
+    Mutant::new("STO-014", "strips_slashes", "slashes at the ends are dropped")
+        .key(|key| repaired(key, |text| text.trim_matches('/').to_owned())),
+    Mutant::new("STO-014", "resolves_dots", "`.` segments are dropped")
+        .key(|key| repaired(key, |text| text.replace("/./", "/"))),
+    Mutant::new("STO-014", "turns_backslashes", "`\\` is stored as `/`")
+        .key(|key| repaired(key, |text| text.replace('\\', "/"))),
+    Mutant::new("STO-014", "drops_control_characters", "control characters are dropped")
+        .key(|key| repaired(key, |text| text.replace(char::is_control, ""))),
+    Mutant::new("STO-014", "copies_to_any_key", "a copy may have any target").copy(
+        |store, mut copy| {
+            Box::pin(async move {
+                copy.to = escaped(&copy.to);
+                copy.within(&*store.inner).await
+            })
         },
     ),
-    Mutant::new(
-        "STO-011",
-        "flattens_folders",
-        "`/` and `_` are the same",
-        Sabotage { key: |key| named(&key, |text| text.replace('/', "_")), ..HONEST },
-    ),
-    Mutant::new(
-        "STO-011",
-        "drops_leading_dots",
-        "a dot in front of a name is dropped",
-        Sabotage {
-            key: |key| named(&key, |text| text.trim_start_matches('.').to_owned()),
-            ..HONEST
-        },
-    ),
-    Mutant::new(
-        "STO-012",
-        "folds_case",
-        "keys that differ in case are the same",
-        Sabotage { key: |key| named(&key, |text| text.to_lowercase()), ..HONEST },
-    ),
-    Mutant::new(
-        "STO-012",
-        "folds_ascii_case",
-        "keys that differ in ASCII case are the same",
-        Sabotage { key: |key| named(&key, |text| text.to_ascii_lowercase()), ..HONEST },
-    ),
-    Mutant::new(
-        "STO-012",
-        "normalises",
-        "composed and decomposed characters are the same",
-        Sabotage { key: |key| named(&key, composed), ..HONEST },
-    ),
-    Mutant::new(
-        "STO-013",
-        "decodes_percent",
-        "percent sequences are decoded",
-        Sabotage { key: |key| named(&key, decoded), ..HONEST },
-    ),
-    Mutant::new(
-        "STO-013",
-        "plus_is_space",
-        "`+` is a space",
-        Sabotage { key: |key| named(&key, |text| text.replace('+', " ")), ..HONEST },
-    ),
-    Mutant::new(
-        "STO-013",
-        "trims_spaces",
-        "spaces at the ends are dropped",
-        Sabotage { key: |key| named(&key, |text| text.trim().to_owned()), ..HONEST },
-    ),
-    Mutant::new(
-        "STO-013",
-        "trims_spaces_of_segments",
-        "spaces before `/` are dropped",
-        Sabotage { key: |key| named(&key, |text| text.replace(" /", "/")), ..HONEST },
-    ),
-    Mutant::new(
-        "STO-013",
-        "strips_quotes",
-        "quotes are dropped",
-        Sabotage { key: |key| named(&key, |text| text.replace(['"', '\''], "")), ..HONEST },
-    ),
-    Mutant::new(
-        "STO-013",
-        "cuts_the_fragment",
-        "`#` and what follows is dropped",
-        Sabotage {
-            key: |key| named(&key, |text| text.split('#').next().unwrap_or(text).to_owned()),
-            ..HONEST
-        },
-    ),
-    Mutant::new(
-        "STO-013",
-        "cuts_the_query",
-        "`?` and what follows is dropped",
-        Sabotage {
-            key: |key| named(&key, |text| text.split('?').next().unwrap_or(text).to_owned()),
-            ..HONEST
-        },
-    ),
-    Mutant::new(
-        "STO-014",
-        "collapses_slashes",
-        "`a//b` is stored as `a/b`",
-        Sabotage { key: |key| repaired(key, |text| text.replace("//", "/")), ..HONEST },
-    ),
-    Mutant::new(
-        "STO-014",
-        "strips_slashes",
-        "slashes at the ends are dropped",
-        Sabotage { key: |key| repaired(key, |text| text.trim_matches('/').to_owned()), ..HONEST },
-    ),
-    Mutant::new(
-        "STO-014",
-        "resolves_dots",
-        "`.` segments are dropped",
-        Sabotage { key: |key| repaired(key, |text| text.replace("/./", "/")), ..HONEST },
-    ),
-    Mutant::new(
-        "STO-014",
-        "turns_backslashes",
-        "`\\` is stored as `/`",
-        Sabotage { key: |key| repaired(key, |text| text.replace('\\', "/")), ..HONEST },
-    ),
-    Mutant::new(
-        "STO-014",
-        "drops_control_characters",
-        "control characters are dropped",
-        Sabotage { key: |key| repaired(key, |text| text.replace(char::is_control, "")), ..HONEST },
-    ),
-    Mutant::new(
-        "STO-014",
-        "copies_to_any_key",
-        "a copy may have any target",
-        Sabotage {
-            copy: |store, mut copy| {
-                Box::pin(async move {
-                    copy.to = escaped(&copy.to);
-                    copy.within(&*store.inner).await
-                })
-            },
-            ..HONEST
-        },
-    ),
-    Mutant::new(
-        "STO-014",
-        "uploads_to_any_key",
-        "an upload may have any key",
-        Sabotage {
-            create_upload: |store, mut put| {
-                Box::pin(async move {
-                    put.key = escaped(&put.key);
-                    put.begin(&*store.inner).await
-                })
-            },
-            ..HONEST
+    Mutant::new("STO-014", "uploads_to_any_key", "an upload may have any key").create_upload(
+        |store, mut put| {
+            Box::pin(async move {
+                put.key = escaped(&put.key);
+                put.begin(&*store.inner).await
+            })
         },
     ),
     Mutant::new(
         "STO-014",
         "reads_before_it_refuses",
         "the source is read before the key is refused",
-        Sabotage {
-            put: |store, put| Box::pin(async move { put.whole().await?.0.to(&*store.inner).await }),
-            ..HONEST
+    )
+    .put(|store, put| Box::pin(async move { put.whole().await?.0.to(&*store.inner).await })),
+    Mutant::new("STO-015", "shorter_keys", "keys above 1000 bytes are refused").put(
+        |store, put| {
+            Box::pin(async move {
+                match put.key.as_str().len() > 1000 {
+                    true => Err(Error::invalid("the key is too long")),
+                    false => put.to(&*store.inner).await,
+                }
+            })
         },
     ),
-    Mutant::new(
-        "STO-015",
-        "shorter_keys",
-        "keys above 1000 bytes are refused",
-        Sabotage {
-            put: |store, put| {
-                Box::pin(async move {
-                    match put.key.as_str().len() > 1000 {
-                        true => Err(Error::invalid("the key is too long")),
-                        false => put.to(&*store.inner).await,
-                    }
-                })
-            },
-            ..HONEST
+    Mutant::new("STO-015", "shorter_segments", "segments above 200 bytes are refused").put(
+        |store, put| {
+            Box::pin(async move {
+                match put.key.as_str().split('/').any(|segment| segment.len() > 200) {
+                    true => Err(Error::invalid("the name is too long")),
+                    false => put.to(&*store.inner).await,
+                }
+            })
         },
     ),
-    Mutant::new(
-        "STO-015",
-        "shorter_segments",
-        "segments above 200 bytes are refused",
-        Sabotage {
-            put: |store, put| {
-                Box::pin(async move {
-                    match put.key.as_str().split('/').any(|segment| segment.len() > 200) {
-                        true => Err(Error::invalid("the name is too long")),
-                        false => put.to(&*store.inner).await,
-                    }
-                })
-            },
-            ..HONEST
+    Mutant::new("STO-015", "fewer_segments", "keys of more than 250 segments are refused").put(
+        |store, put| {
+            Box::pin(async move {
+                match put.key.as_str().split('/').count() > 250 {
+                    true => Err(Error::invalid("the path is too deep")),
+                    false => put.to(&*store.inner).await,
+                }
+            })
         },
     ),
-    Mutant::new(
-        "STO-015",
-        "fewer_segments",
-        "keys of more than 250 segments are refused",
-        Sabotage {
-            put: |store, put| {
-                Box::pin(async move {
-                    match put.key.as_str().split('/').count() > 250 {
-                        true => Err(Error::invalid("the path is too deep")),
-                        false => put.to(&*store.inner).await,
-                    }
-                })
-            },
-            ..HONEST
+    Mutant::new("STO-016", "reads_resolve_parents", "get of `x/../a` reads `a`").get(
+        |store, mut get| {
+            Box::pin(async move {
+                if let Some((_, rest)) = get.key.as_str().rsplit_once("../") {
+                    get.key = Key::native(rest);
+                }
+                get.from(&*store.inner).await
+            })
         },
     ),
-    Mutant::new(
-        "STO-016",
-        "reads_resolve_parents",
-        "get of `x/../a` reads `a`",
-        Sabotage {
-            get: |store, mut get| {
-                Box::pin(async move {
-                    if let Some((_, rest)) = get.key.as_str().rsplit_once("../") {
-                        get.key = Key::native(rest);
-                    }
-                    get.from(&*store.inner).await
-                })
-            },
-            ..HONEST
+    Mutant::new("STO-016", "reads_forgive_slashes", "head of `/a` or `a/` describes `a`").head(
+        |store, mut head| {
+            Box::pin(async move {
+                head.key = Key::native(head.key.as_str().trim_matches('/'));
+                head.head(&*store.inner).await
+            })
         },
     ),
-    Mutant::new(
-        "STO-016",
-        "reads_forgive_slashes",
-        "head of `/a` or `a/` describes `a`",
-        Sabotage {
-            head: |store, mut head| {
-                Box::pin(async move {
-                    head.key = Key::native(head.key.as_str().trim_matches('/'));
-                    head.head(&*store.inner).await
-                })
-            },
-            ..HONEST
-        },
-    ),
-    Mutant::new(
-        "STO-016",
-        "odd_reads_break",
-        "reading an unusual key is an internal error",
-        Sabotage {
-            get: |store, get| {
-                Box::pin(async move {
-                    match get.key.is_portable() {
-                        true => get.from(&*store.inner).await,
-                        false => Err(Error::new(ErrorKind::Internal, "the path cannot be opened")),
-                    }
-                })
-            },
-            ..HONEST
+    Mutant::new("STO-016", "odd_reads_break", "reading an unusual key is an internal error").get(
+        |store, get| {
+            Box::pin(async move {
+                match get.key.is_portable() {
+                    true => get.from(&*store.inner).await,
+                    false => Err(Error::new(ErrorKind::Internal, "the path cannot be opened")),
+                }
+            })
         },
     ),
 ];

@@ -4,16 +4,21 @@
 //! it. The modules follow the sections of the specification; adding a mutant is adding an entry to
 //! one of their tables.
 
+mod atomicity;
 mod calls;
+mod conditional_reads;
+mod conditional_writes;
 mod keys;
 mod ranges;
 mod sabotage;
+mod streams;
 mod subject;
+mod versions;
 mod write_and_read;
 
 pub use subject::MutantSubject;
 
-use sabotage::Sabotage;
+use sabotage::{HONEST, Sabotage};
 
 /// A provider that is wrong in one way.
 #[derive(Clone, Copy)]
@@ -55,13 +60,8 @@ enum Memory {
 }
 
 impl Mutant {
-    const fn new(
-        clause: &'static str,
-        name: &'static str,
-        wrong: &'static str,
-        sabotage: Sabotage,
-    ) -> Self {
-        Self { clause, name, wrong, base: Base::Memory, memory: Memory::OfStore, sabotage }
+    const fn new(clause: &'static str, name: &'static str, wrong: &'static str) -> Self {
+        Self { clause, name, wrong, base: Base::Memory, memory: Memory::OfStore, sabotage: HONEST }
     }
 
     /// On another base than the reference provider.
@@ -91,5 +91,16 @@ impl std::fmt::Debug for Mutant {
 
 /// Every mutant, in the order of the specification.
 pub fn mutants() -> impl Iterator<Item = &'static Mutant> {
-    [write_and_read::MUTANTS, keys::MUTANTS, ranges::MUTANTS].into_iter().flatten()
+    [
+        write_and_read::MUTANTS,
+        keys::MUTANTS,
+        atomicity::MUTANTS,
+        ranges::MUTANTS,
+        versions::MUTANTS,
+        streams::MUTANTS,
+        conditional_writes::MUTANTS,
+        conditional_reads::MUTANTS,
+    ]
+    .into_iter()
+    .flatten()
 }

@@ -16,6 +16,7 @@ use omni_contracts::storage::{
 use omni_contracts::{Body, Error, ErrorKind, Result};
 use omni_provider_memory::{MemorySettings, MemoryStorage};
 
+use super::Mutant;
 use super::calls::{
     Complete, Copy, Delete, Get, GetRanges, List, ListMore, Put, Upload, UploadPart,
 };
@@ -26,80 +27,75 @@ pub(super) type Hook<A, T> = for<'a> fn(&'a Store, A) -> BoxFuture<'a, T>;
 /// What is read instead of a range that is asked for, given the size of the object.
 pub(super) type RangeChange = fn(ByteRange, u64) -> Result<ByteRange, ErrorKind>;
 
-/// What a mutant does, operation by operation. [`HONEST`] is the provider as it is; a mutant replaces
-/// as little of it as it can.
-#[derive(Clone, Copy)]
-pub(super) struct Sabotage {
-    /// Each key on its way in.
-    pub(super) key: fn(Key) -> Key,
-    /// The content of a put; it is streamed through when there is nothing to change.
-    pub(super) written: Option<fn(Bytes) -> Bytes>,
-    /// The content of a get.
-    pub(super) read: Option<fn(Bytes) -> Bytes>,
-    /// What is read instead of a range that is asked for, given the size of the object.
-    pub(super) range: Option<RangeChange>,
-    /// The options of a put.
-    pub(super) options: fn(&mut PutOptions),
-    /// The answer of put.
-    pub(super) stored: fn(&mut ObjectMeta),
-    /// The description that get answers with.
-    pub(super) got: fn(&mut ObjectMeta),
-    /// The answer of head.
-    pub(super) described: fn(&mut ObjectMeta),
-    /// The answer of list.
-    pub(super) page: fn(&ListRequest, &mut ListPage),
-    /// Each error on its way out.
-    pub(super) error: fn(Error) -> Error,
-    /// What is declared.
-    pub(super) capabilities: fn(&Store, Capabilities) -> Capabilities,
-    pub(super) check: Hook<(), Result<()>>,
-    pub(super) put: Hook<Put, Result<ObjectMeta>>,
-    pub(super) get: Hook<Get, Result<GetResult>>,
-    pub(super) get_ranges: Hook<GetRanges, Result<Vec<Bytes>>>,
-    pub(super) head: Hook<Get, Result<ObjectMeta>>,
-    pub(super) delete: Hook<Delete, Result<Deleted>>,
-    pub(super) delete_many: Hook<Vec<Key>, Vec<Result<Deleted>>>,
-    pub(super) list: Hook<List, Result<ListPage>>,
-    pub(super) list_versions: Hook<ListMore, Result<VersionPage>>,
-    pub(super) copy: Hook<Copy, Result<ObjectMeta>>,
-    pub(super) create_upload: Hook<Put, Result<UploadId>>,
-    pub(super) upload_part: Hook<UploadPart, Result<Part>>,
-    pub(super) list_parts: Hook<Upload, Result<Vec<Part>>>,
-    pub(super) complete_upload: Hook<Complete, Result<ObjectMeta>>,
-    pub(super) abort_upload: Hook<Upload, Result<()>>,
-    pub(super) list_uploads: Hook<ListMore, Result<UploadPage>>,
+/// Defines [`Sabotage`], [`HONEST`] and a setter of [`Mutant`] for each field.
+macro_rules! sabotage {
+    ($($(#[$doc:meta])* $field:ident: $type:ty = $honest:expr;)*) => {
+        /// What a mutant does, operation by operation. [`HONEST`] is the provider as it is; a mutant
+        /// replaces as little of it as it can.
+        #[derive(Clone, Copy)]
+        pub(super) struct Sabotage {
+            $($(#[$doc])* $field: $type,)*
+        }
+
+        /// Passes everything on as it is.
+        pub(super) const HONEST: Sabotage = Sabotage { $($field: $honest,)* };
+
+        impl Mutant {
+            $($(#[$doc])* pub(super) const fn $field(mut self, instead: $type) -> Self {
+                self.sabotage.$field = instead;
+                self
+            })*
+        }
+    };
 }
 
-/// Passes everything on as it is.
-pub(super) const HONEST: Sabotage = Sabotage {
-    key: |key| key,
-    written: None,
-    read: None,
-    range: None,
-    options: |_| (),
-    stored: |_| (),
-    got: |_| (),
-    described: |_| (),
-    page: |_, _| (),
-    error: |error| error,
-    capabilities: |_, declared| declared,
-    check: |store, ()| store.inner.check(),
-    put: |store, put| Box::pin(put.to(&*store.inner)),
-    get: |store, get| Box::pin(get.from(&*store.inner)),
-    get_ranges: |store, get| Box::pin(get.from(&*store.inner)),
-    head: |store, head| Box::pin(head.head(&*store.inner)),
-    delete: |store, delete| Box::pin(delete.from(&*store.inner)),
-    delete_many: |store, keys| Box::pin(async move { store.inner.delete_many(&keys).await }),
-    list: |store, list| Box::pin(list.from(&*store.inner)),
-    list_versions: |store, list| Box::pin(list.versions(&*store.inner)),
-    copy: |store, copy| Box::pin(copy.within(&*store.inner)),
-    create_upload: |store, put| Box::pin(put.begin(&*store.inner)),
-    upload_part: |store, part| Box::pin(part.to(&*store.inner)),
-    list_parts: |store, upload| Box::pin(upload.parts(&*store.inner)),
-    complete_upload: |store, complete| Box::pin(complete.at(&*store.inner)),
-    abort_upload: |store, upload| Box::pin(upload.abort(&*store.inner)),
-    list_uploads: |store, list| Box::pin(list.uploads(&*store.inner)),
-};
+sabotage! {
+    /// Each key on its way in.
+    key: fn(Key) -> Key = |key| key;
+    /// The content of a put; it is streamed through when there is nothing to change.
+    written: Option<fn(Bytes) -> Bytes> = None;
+    /// The content of a get.
+    read: Option<fn(Bytes) -> Bytes> = None;
+    /// What is read instead of a range that is asked for, given the size of the object.
+    range: Option<RangeChange> = None;
+    /// The options of a put.
+    options: fn(&mut PutOptions) = |_| ();
+    /// The options of get, get_ranges and head.
+    asked: fn(&mut GetOptions) = |_| ();
+    /// The answer of put.
+    stored: fn(&mut ObjectMeta) = |_| ();
+    /// The description that get answers with.
+    got: fn(&mut ObjectMeta) = |_| ();
+    /// The answer of head.
+    described: fn(&mut ObjectMeta) = |_| ();
+    /// The answer of list.
+    page: fn(&ListRequest, &mut ListPage) = |_, _| ();
+    /// Each error on its way out.
+    error: fn(Error) -> Error = |error| error;
+    /// What is declared.
+    capabilities: fn(&Store, Capabilities) -> Capabilities = |_, declared| declared;
+    check: Hook<(), Result<()>> = |store, ()| store.inner.check();
+    put: Hook<Put, Result<ObjectMeta>> = |store, put| Box::pin(put.to(&*store.inner));
+    get: Hook<Get, Result<GetResult>> = |store, get| Box::pin(get.from(&*store.inner));
+    get_ranges: Hook<GetRanges, Result<Vec<Bytes>>> = |store, get| Box::pin(get.from(&*store.inner));
+    head: Hook<Get, Result<ObjectMeta>> = |store, head| Box::pin(head.head(&*store.inner));
+    delete: Hook<Delete, Result<Deleted>> = |store, delete| Box::pin(delete.from(&*store.inner));
+    delete_many: Hook<Vec<Key>, Vec<Result<Deleted>>> = |store, keys| Box::pin(async move { store.inner.delete_many(&keys).await });
+    list: Hook<List, Result<ListPage>> = |store, list| Box::pin(list.from(&*store.inner));
+    list_versions: Hook<ListMore, Result<VersionPage>> = |store, list| Box::pin(list.versions(&*store.inner));
+    copy: Hook<Copy, Result<ObjectMeta>> = |store, copy| Box::pin(copy.within(&*store.inner));
+    create_upload: Hook<Put, Result<UploadId>> = |store, put| Box::pin(put.begin(&*store.inner));
+    upload_part: Hook<UploadPart, Result<Part>> = |store, part| Box::pin(part.to(&*store.inner));
+    list_parts: Hook<Upload, Result<Vec<Part>>> = |store, upload| Box::pin(upload.parts(&*store.inner));
+    complete_upload: Hook<Complete, Result<ObjectMeta>> = |store, complete| Box::pin(complete.at(&*store.inner));
+    abort_upload: Hook<Upload, Result<()>> = |store, upload| Box::pin(upload.abort(&*store.inner));
+    list_uploads: Hook<ListMore, Result<UploadPage>> = |store, list| Box::pin(list.uploads(&*store.inner));
+}
+
+/// A failure of `kind`.
+pub(super) fn fail<T>(kind: ErrorKind) -> Result<T> {
+    Err(Error::new(kind, "as the mutant wants it"))
+}
 
 /// What a mutant works with: the honest provider, and a little memory of its own.
 pub(super) struct Store {
@@ -128,6 +124,31 @@ impl Store {
         &self.scratch.shadow
     }
 
+    /// Whether `key` has an object in the other store.
+    pub(super) async fn marked(&self, key: &Key) -> bool {
+        self.shadow().head(key, &GetOptions::default()).await.is_ok()
+    }
+
+    /// Puts `key` into the other store.
+    pub(super) async fn mark(&self, key: &Key, content: impl Into<Body>) {
+        let marked = self.shadow().put(key, content.into(), &PutOptions::default()).await;
+        debug_assert!(marked.is_ok(), "the other store takes every portable key");
+    }
+
+    /// Removes `key` from the other store.
+    pub(super) async fn unmark(&self, key: &Key) {
+        let unmarked = self.shadow().delete(key, &DeleteOptions::default()).await;
+        debug_assert!(unmarked.is_ok(), "the other store deletes every key");
+    }
+
+    /// The whole content of `key` in the other store, nothing when there is none.
+    pub(super) async fn remembered(&self, key: &Key) -> Bytes {
+        match self.shadow().get(key, &GetOptions::default()).await {
+            Ok(found) => found.body.collect().await.unwrap_or_default(),
+            Err(_) => Bytes::new(),
+        }
+    }
+
     /// How often this was asked before.
     pub(super) fn count(&self) -> u64 {
         self.scratch.calls.fetch_add(1, Ordering::SeqCst)
@@ -135,7 +156,12 @@ impl Store {
 
     /// Whether `key` has an object.
     pub(super) async fn has(&self, key: &Key) -> bool {
-        self.inner.head(key, &GetOptions::default()).await.is_ok()
+        self.meta(key).await.is_ok()
+    }
+
+    /// What is known about `key`.
+    pub(super) async fn meta(&self, key: &Key) -> Result<ObjectMeta> {
+        self.inner.head(key, &GetOptions::default()).await
     }
 
     /// The whole content of `key`, nothing when there is none.
@@ -165,7 +191,9 @@ impl Sabotaged {
     }
 
     fn get_call(&self, key: &Key, options: &GetOptions) -> Get {
-        Get { key: self.key(key), options: options.clone() }
+        let mut get = Get { key: self.key(key), options: options.clone() };
+        (self.sabotage.asked)(&mut get.options);
+        get
     }
 
     async fn range(&self, get: &Get, asked: ByteRange) -> Result<ByteRange> {

@@ -8,7 +8,7 @@ use omni_contracts::Result;
 use omni_contracts::storage::StorageProvider;
 use omni_provider_memory::{MemorySettings, MemoryStorage};
 
-use super::sabotage::{HONEST, Sabotaged, Scratch, Store};
+use super::sabotage::{Sabotaged, Scratch, Store};
 use super::{Base, Memory, Mutant};
 use crate::{Evidence, Place, Subject};
 
@@ -34,7 +34,7 @@ impl MutantSubject {
     /// The base alone, with nothing wrong: no check may fail on it.
     #[must_use]
     pub fn honest(base: Base) -> Self {
-        Self::new(&Mutant::new("", "honest", "nothing", HONEST).on(base))
+        Self::new(&Mutant::new("", "honest", "nothing").on(base))
     }
 }
 
