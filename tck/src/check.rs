@@ -4,6 +4,7 @@ use std::fmt::{self, Debug};
 
 use futures_util::future::BoxFuture;
 use omni_contracts::{Error, ErrorKind, Result};
+use serde::{Deserialize, Serialize};
 
 use crate::Context;
 
@@ -43,7 +44,7 @@ pub(crate) use check;
 pub type Outcome = std::result::Result<(), Failure>;
 
 /// Why a check failed: what was expected and what was seen instead.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The situation: `get of "a" after put`.
     pub situation: String,

@@ -9,6 +9,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::check::{Failure, ok};
+use crate::worker::Worker;
 use crate::{Damage, Place, Subject};
 
 /// The surroundings of one run of one check. Its store is empty at the start and used by no other
@@ -57,17 +58,36 @@ impl Context {
         ok("damaging the store", self.subject.damage(&self.place(), key).await)
     }
 
+    /// The bytes that the check's store takes up, where anybody can tell.
+    ///
+    /// # Errors
+    ///
+    /// A failure that shows why it could not be counted.
+    pub async fn space(&self) -> Result<Option<u64>, Failure> {
+        ok("counting the space of the store", self.subject.space(&self.place()).await)
+    }
+
+    /// Starts another process that has the check's store open.
+    ///
+    /// # Errors
+    ///
+    /// A failure that shows why it could not be started, or not open the store.
+    pub(crate) async fn worker(&self) -> Result<Worker, Failure> {
+        Worker::start(self).await
+    }
+
     /// The seed of the run; the same seed makes the same choices.
     #[must_use]
     pub fn seed(&self) -> u64 {
         self.seed
     }
 
-    /// A random source for `purpose`, determined by the seed, the store and the purpose.
+    /// A random source for `purpose`, determined by the seed and the purpose. Not by the store: its
+    /// name is another in every run, and a seed has to repeat what it did.
     #[must_use]
     pub fn rng(&self, purpose: &str) -> StdRng {
         let mut hasher = DefaultHasher::new();
-        (self.seed, &self.store, purpose).hash(&mut hasher);
+        (self.seed, purpose).hash(&mut hasher);
         StdRng::seed_from_u64(hasher.finish())
     }
 }

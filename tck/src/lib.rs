@@ -5,10 +5,22 @@
 
 pub mod check;
 mod context;
+mod harness;
 pub mod mutants;
+mod reference;
+pub mod report;
+mod run;
+mod session;
+pub mod spec;
 pub mod storage;
 mod subject;
+pub mod subjects;
+pub mod untested;
+pub mod worker;
 
 pub use check::{Check, Failure, Outcome};
 pub use context::Context;
-pub use subject::{Damage, Evidence, Place, Subject};
+pub use harness::main;
+pub use report::{Report, Verdict, diff};
+pub use run::{Event, Options, certify};
+pub use subject::{Damage, Evidence, FnSubject, Place, Subject};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use omni_contracts::Result;
 use omni_contracts::storage::{Key, StorageProvider};
+use serde::{Deserialize, Serialize};
 
 /// A provider on a back-end, ready to be certified.
 #[async_trait]
@@ -34,6 +35,81 @@ pub trait Subject: Send + Sync + 'static {
         let _ = (place, key);
         Ok(Damage::NotPossible)
     }
+
+    /// The bytes that the store takes up, counted behind the provider's back: everything that it
+    /// wrote, visible or not. `None` where nobody can tell.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the counting fails with.
+    async fn space(&self, place: &Place<'_>) -> Result<Option<u64>> {
+        let _ = place;
+        Ok(None)
+    }
+}
+
+/// A subject made of a function that opens stores.
+///
+/// ```
+/// use std::collections::HashMap;
+/// use std::sync::Mutex;
+///
+/// use omni_provider_memory::{MemorySettings, MemoryStorage};
+/// use tck::{Evidence, FnSubject};
+///
+/// let stores = Mutex::new(HashMap::new());
+/// let subject = FnSubject::new("mine", Evidence::Embedded, move |place| {
+///     let mut stores = stores.lock().unwrap();
+///     let new = || MemoryStorage::new(MemorySettings::default());
+///     let store = stores.entry(place.store.to_owned()).or_insert_with(new).clone();
+///     async move { Ok(std::sync::Arc::new(store) as _) }
+/// });
+/// assert_eq!(tck::Subject::name(&subject), "mine");
+/// ```
+pub struct FnSubject<F> {
+    name: String,
+    evidence: Evidence,
+    open: F,
+}
+
+impl<F, Opening> FnSubject<F>
+where
+    F: Fn(&Place<'_>) -> Opening + Send + Sync + 'static,
+    Opening: Future<Output = Result<Arc<dyn StorageProvider>>> + Send + 'static,
+{
+    /// A subject whose stores `open` opens, by the rules of [`Subject::open`].
+    #[must_use]
+    pub fn new(name: impl Into<String>, evidence: Evidence, open: F) -> Self {
+        Self { name: name.into(), evidence, open }
+    }
+}
+
+#[async_trait]
+impl<F, Opening> Subject for FnSubject<F>
+where
+    F: Fn(&Place<'_>) -> Opening + Send + Sync + 'static,
+    Opening: Future<Output = Result<Arc<dyn StorageProvider>>> + Send + 'static,
+{
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn evidence(&self) -> Evidence {
+        self.evidence.clone()
+    }
+
+    async fn open(&self, place: &Place<'_>) -> Result<Arc<dyn StorageProvider>> {
+        (self.open)(place).await
+    }
+}
+
+impl<F> fmt::Debug for FnSubject<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FnSubject")
+            .field("name", &self.name)
+            .field("evidence", &self.evidence)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Where a store is: a name that is unique in a run, and a folder that lives as long as the run.
@@ -58,7 +134,8 @@ pub enum Damage {
 }
 
 /// What a certificate is evidence of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Evidence {
     /// The provider has no server.
     Embedded,

@@ -11,6 +11,9 @@
 //! The rules that a provider keeps are numbered clauses in `docs/spec`; the documentation here cites
 //! their ids (`STO-012`) and does not restate them. The `tck` package checks them one by one.
 
+/// The version of the contracts: what a certificate states.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 mod body;
 mod call;
 mod error;

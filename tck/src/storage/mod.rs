@@ -4,19 +4,23 @@
 mod atomicity;
 mod attributes;
 mod capabilities;
+mod conditional_races;
 mod conditional_reads;
 mod conditional_writes;
+mod conditions;
 mod consistency;
 mod copy;
 mod delete;
 mod durability;
 mod errors;
+mod inputs;
 mod keys;
 mod listing;
 mod model;
 mod multipart;
 mod operations;
 mod outcome;
+mod race;
 mod ranges;
 mod streams;
 mod versioning;
@@ -35,6 +39,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         versions::CHECKS,
         streams::CHECKS,
         conditional_writes::CHECKS,
+        conditional_races::CHECKS,
         conditional_reads::CHECKS,
         listing::CHECKS,
         delete::CHECKS,

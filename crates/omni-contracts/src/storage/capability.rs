@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::{Error, ErrorKind, Result};
 
 /// Something that not every provider can do. Declared means that its clauses pass; undeclared means
-/// `Unsupported` before any I/O (clauses `STO-180` to `STO-185`).
+/// `Unsupported` before any I/O (clauses `STO-180` to `STO-182`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 #[repr(u8)]

@@ -12,6 +12,7 @@ mod list;
 mod multipart;
 mod object;
 mod options;
+mod prefix;
 mod presign;
 mod provider;
 mod range;
@@ -21,7 +22,7 @@ pub use capability::{Capabilities, Capability, Durability, Limits};
 pub use checksum::{Crc32c, verified};
 pub use derived::{coalesced_ranges, delete_prefix, list_all, read_ranges};
 pub use intercept::Intercepted;
-pub use key::{Key, Prefix};
+pub use key::Key;
 pub use list::{
     ListEntry, ListPage, ListRequest, ObjectEntry, PageToken, VersionEntry, VersionPage,
 };
@@ -31,6 +32,7 @@ pub use options::{
     CompleteOptions, CopyOptions, DeleteOptions, GetOptions, PutOptions, ReadCondition,
     WriteCondition, WriteId,
 };
+pub use prefix::Prefix;
 pub use presign::{PresignMethod, PresignRequest, PresignedUrl};
 pub use provider::StorageProvider;
 pub use range::ByteRange;

@@ -50,7 +50,7 @@ pub trait StorageProvider: Send + Sync + fmt::Debug + 'static {
     async fn check(&self) -> Result<()>;
 
     /// Stores an object as a whole, or nothing (`STO-001` to `STO-006`, `STO-020` to `STO-027`,
-    /// `STO-045` to `STO-052`, `STO-060` to `STO-067`, `STO-110` to `STO-117`).
+    /// `STO-045` to `STO-052`, `STO-060` to `STO-067`, `STO-110` to `STO-116`).
     ///
     /// # Errors
     ///

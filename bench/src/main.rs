@@ -1,0 +1,46 @@
+//! The benchmarks against the peers, all contestants in one process and one run. Started by
+//! `cargo xtask bench`; writes `docs/reports/bench.md` and `bench.json`.
+//!
+//! Options: ids of cases (`B1 B4`) to run only those and write nothing; `--quick` for fewer rounds.
+
+mod layers;
+mod listing;
+mod local;
+mod measure;
+mod memory;
+mod report;
+
+use std::path::Path;
+
+use measure::{Case, Plan};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+/// Counts allocations per call.
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> Result<(), Failure> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let quick = arguments.iter().any(|argument| argument == "--quick");
+    let only: Vec<&str> =
+        arguments.iter().map(String::as_str).filter(|argument| argument.starts_with('B')).collect();
+    let plan = Plan { rounds: if quick { 3 } else { 15 }, only: &only };
+
+    let mut cases: Vec<Case> = Vec::new();
+    cases.extend(memory::cases(&plan).await?);
+    cases.extend(layers::cases(&plan).await?);
+    cases.extend(local::cases(&plan).await?);
+    cases.extend(listing::cases(&plan).await?);
+
+    let page = report::markdown(&cases);
+    println!("{page}");
+    if only.is_empty() && !quick {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reports");
+        std::fs::write(folder.join("bench.md"), page)?;
+        std::fs::write(folder.join("bench.json"), report::json(&cases)?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! Interleaved measurement: every round runs all contestants forth and back (A B B A), the first one
+//! twice as a control of the machine.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Instant;
+
+use crate::{ALLOCATOR, Failure};
+
+/// How much to run.
+pub(crate) struct Plan<'a> {
+    pub(crate) rounds: usize,
+    pub(crate) only: &'a [&'a str],
+}
+
+impl Plan<'_> {
+    pub(crate) fn wants(&self, id: &str) -> bool {
+        self.only.is_empty() || self.only.contains(&id)
+    }
+}
+
+type Batch = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
+
+/// One contestant: runs a number of operations.
+pub(crate) struct Contestant {
+    name: &'static str,
+    run: Box<dyn Fn(u64) -> Batch + Send + Sync>,
+}
+
+/// A contestant of a closure that makes the future of `n` operations.
+pub(crate) fn contestant<F, Fut>(name: &'static str, run: F) -> Contestant
+where
+    F: Fn(u64) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<(), Failure>> + Send + 'static,
+{
+    Contestant { name, run: Box::new(move |operations| Box::pin(run(operations))) }
+}
+
+/// The bar: our time times `factor` must not exceed the peers' best, or that of one.
+#[derive(Clone, Copy)]
+pub(crate) struct Bar {
+    pub(crate) words: &'static str,
+    pub(crate) factor: f64,
+}
+
+/// A finished case. Ours is the first contestant.
+pub(crate) struct Case {
+    pub(crate) id: &'static str,
+    pub(crate) title: String,
+    pub(crate) unit: &'static str,
+    pub(crate) bar: Bar,
+    pub(crate) results: Vec<Measured>,
+    /// How much the same contestant differed from itself, in percent.
+    pub(crate) control: f64,
+}
+
+pub(crate) struct Measured {
+    pub(crate) name: &'static str,
+    pub(crate) minimum: f64,
+    pub(crate) median: f64,
+    pub(crate) p90: f64,
+    pub(crate) allocations: f64,
+}
+
+impl Case {
+    /// The best peer's median over ours, and whether the bar is kept.
+    pub(crate) fn verdict(&self) -> (f64, bool) {
+        let ours = self.results[0].median;
+        let best = self.results[1..].iter().map(|peer| peer.median).fold(f64::MAX, f64::min);
+        (best / ours, best / ours >= self.bar.factor)
+    }
+}
+
+/// What a case is about.
+pub(crate) struct About {
+    pub(crate) id: &'static str,
+    pub(crate) title: String,
+    pub(crate) unit: &'static str,
+    pub(crate) bar: Bar,
+    /// Operations per batch.
+    pub(crate) operations: u64,
+}
+
+/// Runs a case. `contestants[0]` is ours.
+pub(crate) async fn measure(
+    plan: &Plan<'_>,
+    about: About,
+    contestants: Vec<Contestant>,
+) -> Result<Case, Failure> {
+    let count = contestants.len();
+    let mut times: Vec<Vec<f64>> = vec![Vec::new(); count + 1];
+    let mut allocations = vec![0.0; count];
+    eprintln!("{} {}", about.id, about.title);
+    for contestant in &contestants {
+        (contestant.run)(about.operations.div_ceil(4)).await?;
+    }
+    for round in 0..plan.rounds {
+        // The control is the first contestant under another index.
+        let forth = (0..=count).collect::<Vec<_>>();
+        let order: Vec<usize> =
+            if round % 2 == 0 { forth } else { forth.into_iter().rev().collect() };
+        for index in order {
+            let contestant = &contestants[index % count];
+            let before = ALLOCATOR.stats().allocations;
+            let begun = Instant::now();
+            (contestant.run)(about.operations).await?;
+            let elapsed = begun.elapsed().as_nanos() as f64;
+            times[index].push(elapsed / about.operations as f64);
+            let allocated = ALLOCATOR.stats().allocations - before;
+            allocations[index % count] = allocated as f64 / about.operations as f64;
+        }
+    }
+    let control = {
+        let (a, b) = (quantile(&mut times[0], 0.5), quantile(&mut times[count], 0.5));
+        (a - b).abs() / a.min(b) * 100.0
+    };
+    let results = contestants
+        .iter()
+        .enumerate()
+        .map(|(index, contestant)| Measured {
+            name: contestant.name,
+            minimum: quantile(&mut times[index], 0.0),
+            median: quantile(&mut times[index], 0.5),
+            p90: quantile(&mut times[index], 0.9),
+            allocations: allocations[index],
+        })
+        .collect();
+    let About { id, title, unit, bar, .. } = about;
+    Ok(Case { id, title, unit, bar, results, control })
+}
+
+fn quantile(times: &mut [f64], q: f64) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[((times.len() - 1) as f64 * q).round() as usize]
+}

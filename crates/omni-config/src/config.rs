@@ -1,0 +1,116 @@
+//! `Config`: what was loaded, and its instances.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use figment::Figment;
+use figment::value::{Dict, Value};
+
+use crate::error::{ConfigError, Origin, unknown};
+use crate::{Loader, Section};
+
+/// A configuration with its profile selected and its environment applied. Cheap to clone.
+#[derive(Clone)]
+pub struct Config {
+    sources: Arc<Sources>,
+    profiles: Arc<[String]>,
+    values: Arc<Dict>,
+}
+
+/// Where the values come from.
+pub(crate) struct Sources {
+    /// Knows which layer a value belongs to, by its tag.
+    pub(crate) figment: Figment,
+    /// What was read besides the environment.
+    pub(crate) origin: Origin,
+    /// The environment variable of each key that one sets.
+    pub(crate) names: BTreeMap<String, String>,
+    /// The selected profile.
+    pub(crate) profile: String,
+}
+
+impl Config {
+    /// Reads the conventional places: `omni.toml` or what `OMNI_CONFIG` names, the profile
+    /// `OMNI_PROFILE`, and the environment. Without a file, `storage.main` is the embedded default: the
+    /// provider `local` at `./omni-data`.
+    ///
+    /// Relative paths in settings are relative to the current directory, wherever the file is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Loader::load`].
+    pub fn load() -> Result<Self, ConfigError> {
+        Loader::new().load()
+    }
+
+    pub(crate) fn new(
+        sources: Arc<Sources>,
+        profiles: Vec<String>,
+        values: Dict,
+    ) -> Result<Self, ConfigError> {
+        let config = Self { sources, profiles: profiles.into(), values: Arc::new(values) };
+        // An instance without a provider is most often a misspelt name in a variable.
+        for contract in config.values.keys() {
+            for name in config.instances(contract) {
+                config.section(contract, name)?;
+            }
+        }
+        Ok(config)
+    }
+
+    /// The name of the selected profile.
+    #[must_use]
+    pub fn profile(&self) -> &str {
+        &self.sources.profile
+    }
+
+    /// The names of all profiles.
+    pub fn profiles(&self) -> impl Iterator<Item = &str> {
+        self.profiles.iter().map(String::as_str)
+    }
+
+    /// The file that was read; `None` when the embedded default or a text is in force.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.sources.file()
+    }
+
+    /// The names of the configured instances of a contract, such as `storage`, in alphabetical order.
+    pub fn instances(&self, contract: &str) -> impl Iterator<Item = &str> {
+        let instances = self.values.get(contract).and_then(Value::as_dict);
+        instances.into_iter().flat_map(|instances| instances.keys().map(String::as_str))
+    }
+
+    /// One instance of a contract.
+    ///
+    /// # Errors
+    ///
+    /// There is no such instance (the message lists those that are configured), or its `provider` or
+    /// `require` is missing or has the wrong type.
+    pub fn section(&self, contract: &str, name: &str) -> Result<Section, ConfigError> {
+        let instances = self.values.get(contract).and_then(Value::as_dict);
+        match instances.and_then(|instances| instances.get(name)) {
+            Some(instance) => Section::new(Arc::clone(&self.sources), contract, name, instance),
+            None => {
+                let known: Vec<&str> = self.instances(contract).collect();
+                Err(ConfigError::new(unknown("instance", name, &known))
+                    .key(format!("{contract}.{name}"))
+                    .origin(self.sources.origin.clone())
+                    .profile(self.profile()))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The values may hold secrets.
+        f.debug_struct("Config")
+            .field("origin", &self.sources.origin)
+            .field("profile", &self.sources.profile)
+            .field("storage", &self.instances("storage").collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,149 @@
+//! `Registry`: from the name of a provider to an opened one. A value, not a global: a facade fills one
+//! with its table, and an application adds providers of its own to it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use omni_contracts::Result;
+
+use crate::error::unknown;
+use crate::{ConfigError, Section};
+
+/// The providers of one contract `T`, by name (clauses `CFG-030` to `CFG-034`).
+///
+/// ```
+/// use std::sync::Arc;
+/// use omni_config::{Loader, Registry};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> omni_contracts::Result<()> {
+/// let mut registry = Registry::<str>::new();
+/// registry.register("greeting", |section| async move {
+///     Ok(Arc::from(format!("hello {}", section.name())))
+/// })?;
+/// let config = Loader::new()
+///     .environment([("OMNI_STORAGE__MAIN__PROVIDER", "greeting")])
+///     .load()?;
+/// let opened = registry.open(config.section("storage", "main")?).await?;
+/// assert_eq!(&*opened, "hello main");
+/// # Ok(())
+/// # }
+/// ```
+pub struct Registry<T: ?Sized> {
+    entries: BTreeMap<String, Entry<T>>,
+}
+
+type Opening<T> = Pin<Box<dyn Future<Output = Result<Arc<T>>> + Send>>;
+
+enum Entry<T: ?Sized> {
+    Alias(String),
+    Factory(Arc<dyn Fn(Section) -> Opening<T> + Send + Sync>),
+    NotCompiled { feature: &'static str },
+}
+
+impl<T: ?Sized> Registry<T> {
+    /// A registry without providers.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { entries: BTreeMap::new() }
+    }
+
+    /// Adds a provider: `factory` opens it with the settings of an instance.
+    ///
+    /// # Errors
+    ///
+    /// The name is taken, by a provider or an alias.
+    pub fn register<F, Opened>(&mut self, name: &str, factory: F) -> Result<(), ConfigError>
+    where
+        F: Fn(Section) -> Opened + Send + Sync + 'static,
+        Opened: Future<Output = Result<Arc<T>>> + Send + 'static,
+    {
+        let boxed = move |section| -> Opening<T> { Box::pin(factory(section)) };
+        self.add(name, Entry::Factory(Arc::new(boxed)))
+    }
+
+    /// Adds another name for a provider.
+    ///
+    /// # Errors
+    ///
+    /// The alias is taken.
+    pub fn alias(&mut self, alias: &str, name: &str) -> Result<(), ConfigError> {
+        self.add(alias, Entry::Alias(name.to_owned()))
+    }
+
+    /// Notes a provider that exists but is not compiled in, so that a configuration that names it is
+    /// told the cargo feature to add. Another provider may still be registered under the name.
+    ///
+    /// # Errors
+    ///
+    /// The name is taken.
+    pub fn not_compiled(&mut self, name: &str, feature: &'static str) -> Result<(), ConfigError> {
+        self.add(name, Entry::NotCompiled { feature })
+    }
+
+    /// The names of the providers that can be opened, in alphabetical order, without aliases.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries
+            .iter()
+            .filter(|(_, entry)| matches!(entry, Entry::Factory(_)))
+            .map(|(name, _)| name.as_str())
+    }
+
+    /// Opens the provider of an instance.
+    ///
+    /// # Errors
+    ///
+    /// `Configuration` when there is no such provider, or its settings are wrong; whatever the provider
+    /// fails with when it opens.
+    pub async fn open(&self, section: Section) -> Result<Arc<T>> {
+        let named = section.provider();
+        let resolved = match self.entries.get(named) {
+            Some(Entry::Alias(name)) => self.entries.get(name),
+            entry => entry,
+        };
+        match resolved {
+            Some(Entry::Factory(factory)) => factory(section).await,
+            Some(Entry::NotCompiled { feature }) => {
+                let compiled: Vec<_> = self.names().collect();
+                let problem = format!(
+                    "the provider `{named}` is not compiled in, the cargo feature `{feature}` adds it; \
+                     compiled in are {}",
+                    compiled.join(", ")
+                );
+                Err(section.wrong_provider(problem).into())
+            }
+            Some(Entry::Alias(_)) | None => {
+                let compiled: Vec<_> = self.names().collect();
+                let problem = unknown("provider", named, &compiled);
+                Err(section.wrong_provider(problem).into())
+            }
+        }
+    }
+
+    fn add(&mut self, name: &str, entry: Entry<T>) -> Result<(), ConfigError> {
+        match self.entries.get(name) {
+            None | Some(Entry::NotCompiled { .. }) => {
+                self.entries.insert(name.to_owned(), entry);
+                Ok(())
+            }
+            Some(_) => Err(ConfigError::new(format!(
+                "a provider is registered under this name already: {name}"
+            ))),
+        }
+    }
+}
+
+impl<T: ?Sized> Default for Registry<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: ?Sized> fmt::Debug for Registry<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.entries.keys()).finish()
+    }
+}

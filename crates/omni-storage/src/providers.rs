@@ -1,0 +1,50 @@
+//! The table of providers: the only place of this crate that names them.
+
+use std::sync::Arc;
+
+use omni_config::{Registry, Section};
+use omni_contracts::Result;
+use omni_contracts::storage::StorageProvider;
+
+/// What opening a provider returns.
+type Opened = Result<Arc<dyn StorageProvider>>;
+
+/// The providers that exist, and the cargo feature that compiles each in.
+const KNOWN: &[(&str, &str)] =
+    &[("azblob", "azure"), ("gcs", "gcp"), ("local", "local"), ("memory", "memory"), ("s3", "aws")];
+
+/// The clouds, as names for their object stores.
+const ALIASES: &[(&str, &str)] = &[("aws", "s3"), ("azure", "azblob"), ("gcp", "gcs")];
+
+/// The providers that are compiled in. Add your own with [`Registry::register`], then open instances
+/// with [`Storage::from_config_with`](crate::Storage::from_config_with).
+///
+/// # Errors
+///
+/// `Configuration` when a name stands twice in the table, which a test rules out.
+pub fn registry() -> Result<Registry<dyn StorageProvider>> {
+    let mut registry = Registry::new();
+    for (name, feature) in KNOWN {
+        registry.not_compiled(name, feature)?;
+    }
+    for (alias, name) in ALIASES {
+        registry.alias(alias, name)?;
+    }
+    #[cfg(feature = "local")]
+    registry.register("local", local)?;
+    #[cfg(feature = "memory")]
+    registry.register("memory", memory)?;
+    Ok(registry)
+}
+
+#[cfg(feature = "local")]
+async fn local(section: Section) -> Opened {
+    let settings = section.settings()?;
+    Ok(Arc::new(omni_provider_local::LocalStorage::open(settings).await?))
+}
+
+#[cfg(feature = "memory")]
+async fn memory(section: Section) -> Opened {
+    let settings = section.settings()?;
+    Ok(Arc::new(omni_provider_memory::MemoryStorage::new(settings)))
+}

@@ -1,0 +1,202 @@
+//! `tck::main`: the suite as a test binary, one line per clause, for `cargo test` and nextest.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use tokio::runtime::Runtime;
+
+use crate::report::{ClauseReport, Report, Status, rerun};
+use crate::run::{Header, Options, runtime};
+use crate::session::{Planned, Session};
+use crate::{Subject, worker};
+
+/// The folder that reports are written to, one folder per subject in it.
+const REPORT: &str = "OMNI_TCK_REPORT";
+/// The seed of the run.
+const SEED: &str = "OMNI_TCK_SEED";
+
+/// The whole `main` of a test target that certifies `subjects`; the target sets `harness = false`.
+///
+/// Understands the arguments of a libtest binary: each clause is a test named
+/// `local::STO-012::keys_do_not_alias`. A clause that is not claimed or not tested is shown as
+/// ignored, with the reason as its kind; asked for by `--ignored`, it fails, for nothing ran.
+///
+/// Environment: `OMNI_TCK_SEED=42` repeats a run; `OMNI_TCK_REPORT=dir` writes the reports to
+/// `dir/<subject>`.
+///
+/// ```no_run
+/// # use std::process::ExitCode;
+/// # use std::sync::Arc;
+/// # let my_subject = tck::FnSubject::new("mine", tck::Evidence::Embedded, |_| async {
+/// #     Err(omni_contracts::Error::invalid("an example"))
+/// # });
+/// # fn run(my_subject: impl tck::Subject) -> ExitCode {
+/// tck::main(vec![Arc::new(my_subject)])
+/// # }
+/// ```
+#[must_use]
+pub fn main(subjects: Vec<Arc<dyn Subject>>) -> ExitCode {
+    if let Some(name) = worker::requested() {
+        return match subjects.into_iter().find(|known| known.name() == name) {
+            Some(subject) => worker::serve(subject),
+            None => refuse(&format!("no subject has the name {name:?}")),
+        };
+    }
+    let arguments = Arguments::from_args();
+    let seed = match std::env::var(SEED).map(|seed| seed.parse()) {
+        Err(_) => Options::default().seed,
+        Ok(Ok(seed)) => seed,
+        Ok(Err(_)) => return refuse(&format!("{SEED} must be a whole number from 0")),
+    };
+    let options = Options { seed, rerun: command(), ..Options::default() };
+    let runtime = Arc::new(runtime());
+    let runs: Vec<_> = subjects
+        .into_iter()
+        .map(|subject| Arc::new(Run::open(subject, &options, &runtime)))
+        .collect();
+    let trials = runs.iter().flat_map(|run| trials(run, &runtime)).collect();
+    if !arguments.list {
+        eprintln!("seed {seed}");
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    let written = match std::env::var_os(REPORT) {
+        Some(folder) if !arguments.list => write(runs, &PathBuf::from(folder)),
+        _ => Ok(()),
+    };
+    if let Some(runtime) = Arc::into_inner(runtime) {
+        // A check that was given up may still block a thread.
+        runtime.shutdown_background();
+    }
+    match written {
+        Ok(()) => conclusion.exit_code(),
+        Err(error) => refuse(&format!("the report was not written: {error}")),
+    }
+}
+
+/// One subject in this test binary, and what is known about its clauses so far.
+struct Run {
+    subject: String,
+    options: Options,
+    header: Mutex<Option<Header>>,
+    session: Result<Session, String>,
+    results: Mutex<HashMap<&'static str, ClauseReport>>,
+}
+
+impl Run {
+    fn open(subject: Arc<dyn Subject>, options: &Options, runtime: &Runtime) -> Self {
+        let name = subject.name().to_owned();
+        let mut header = Header::new(&*subject, options);
+        let session = runtime.block_on(Session::open(subject, options.seed, options.time_limit));
+        if let Ok(session) = &session {
+            header.declared(session);
+        }
+        Self {
+            subject: name,
+            options: options.clone(),
+            header: Mutex::new(Some(header)),
+            session,
+            results: Mutex::default(),
+        }
+    }
+
+    fn try_clause(&self, planned: &Planned, runtime: &Runtime) -> Result<(), Failed> {
+        let session = self
+            .session
+            .as_ref()
+            .map_err(|error| Failed::from(format!("the subject cannot be opened: {error}")))?;
+        let result = runtime.block_on(session.run(planned));
+        let failed = explain(&result, &self.subject, &self.options);
+        let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        results.insert(planned.clause.id, result);
+        failed
+    }
+
+    fn report(&self) -> Option<Report> {
+        let header = self.header.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let session = match &self.session {
+            Ok(session) => session,
+            Err(error) => return Some(header.unreachable(error.clone())),
+        };
+        let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        let clauses = Planned::all().map(|planned| {
+            results.remove(planned.clause.id).unwrap_or_else(|| session.without_running(&planned))
+        });
+        Some(header.finish(clauses.collect()))
+    }
+}
+
+fn trials(run: &Arc<Run>, runtime: &Arc<Runtime>) -> Vec<Trial> {
+    let trial = |planned: Planned| {
+        let known = match &run.session {
+            Ok(session) => planned.known(&session.capabilities),
+            Err(_) => None,
+        };
+        let name = format!("{}::{}", run.subject, planned.name());
+        let (run, runtime) = (Arc::clone(run), Arc::clone(runtime));
+        let trial = Trial::test(name, move || run.try_clause(&planned, &runtime));
+        match known {
+            None => trial,
+            Some(status) => trial.with_kind(kind(&status)).with_ignored_flag(true),
+        }
+    };
+    Planned::all().map(trial).collect()
+}
+
+/// Why a clause does not run, for the test line.
+fn kind(status: &Status) -> String {
+    match status {
+        Status::NotClaimed { capability } => format!("not claimed: {capability}"),
+        Status::Untested { reason } => format!("untested: {reason}"),
+        other => other.as_str().to_owned(),
+    }
+}
+
+/// Everything that somebody who sees the line fail needs.
+fn explain(result: &ClauseReport, subject: &str, options: &Options) -> Result<(), Failed> {
+    let failure = match &result.status {
+        Status::Passed => return Ok(()),
+        Status::Failed(failure) => failure,
+        other => return Err(Failed::from(format!("nothing ran: {}", kind(other)))),
+    };
+    let hint = result.hint.as_deref().unwrap_or_default();
+    let seed = options.seed;
+    let command = rerun(&options.rerun, subject, &result.id, seed);
+    Err(Failed::from(format!(
+        "{}: {}\n{failure}\nhint:      {hint}\nseed:      {seed}\nrun it alone:\n  {command}",
+        result.id, result.text
+    )))
+}
+
+/// The command that runs one line of this binary alone.
+fn command() -> String {
+    let package =
+        std::env::var("CARGO_PKG_NAME").map_or(String::new(), |name| format!(" -p {name}"));
+    let program = std::env::current_exe().unwrap_or_default();
+    let stem = program.file_stem().unwrap_or_default().to_string_lossy();
+    // Cargo names a test binary `target-hash`.
+    let target = stem.rsplit_once('-').map_or(&*stem, |(target, _)| target);
+    format!("{SEED}={{seed}} cargo test{package} --test {target} -- {{subject}}::{{id}}")
+}
+
+fn write(runs: Vec<Arc<Run>>, folder: &Path) -> std::io::Result<()> {
+    if std::env::var_os("NEXTEST").is_some() {
+        eprintln!("no report: nextest runs each clause in a process of its own; use cargo test");
+        return Ok(());
+    }
+    for run in runs {
+        if let Some(report) = run.report() {
+            let folder = folder.join(&run.subject);
+            report.write(&folder)?;
+            eprintln!("{}: {}, see {}", run.subject, report.verdict(), folder.display());
+        }
+    }
+    Ok(())
+}
+
+fn refuse(problem: &str) -> ExitCode {
+    eprintln!("error: {problem}");
+    ExitCode::from(2)
+}

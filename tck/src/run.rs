@@ -1,0 +1,207 @@
+//! `certify`: the whole suite on one subject. How a single check runs lives in `session`.
+
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
+use tokio::runtime::Runtime;
+
+use crate::Subject;
+use crate::report::{ClauseReport, Environment, FORMAT, Report, Status};
+use crate::session::{Planned, Session};
+use crate::spec::Clause;
+
+/// How a run is made.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Beginnings of ids, as `STO-0`: only these clauses run. Empty: all.
+    pub only: Vec<String>,
+    /// The same seed makes the same choices.
+    pub seed: u64,
+    /// How long one check may take. Above it, it fails.
+    pub time_limit: Duration,
+    /// How many checks run at once.
+    pub parallel: usize,
+    /// The command that runs one clause alone, for people to copy; `{subject}`, `{id}` and `{seed}`
+    /// are filled in.
+    pub rerun: String,
+    /// An earlier report; the new one shows the differences to it.
+    pub previous: Option<Report>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            only: Vec::new(),
+            seed: rand::random::<u32>().into(),
+            time_limit: Duration::from_secs(60),
+            parallel: std::thread::available_parallelism().map_or(2, |cpus| cpus.get().min(8)),
+            rerun: "omni certify {subject} --only {id} --seed {seed}".to_owned(),
+            previous: None,
+        }
+    }
+}
+
+impl Options {
+    fn selects(&self, id: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|prefix| id.starts_with(prefix.as_str()))
+    }
+}
+
+/// What happens during a run, as it happens.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A check begins.
+    Started {
+        /// Its clause.
+        clause: &'static Clause,
+    },
+    /// The outcome of a clause is known.
+    Finished {
+        /// The outcome.
+        result: &'a ClauseReport,
+        /// How many outcomes are known now.
+        done: usize,
+        /// How many there will be.
+        total: usize,
+    },
+}
+
+/// Runs the suite on `subject` and reports.
+///
+/// Makes its own multi-thread runtime: an async program calls it through `spawn_blocking`. A subject
+/// that cannot be opened gives a report that is not certified.
+///
+/// # Panics
+///
+/// When the system gives no threads.
+#[must_use]
+pub fn certify(
+    subject: Arc<dyn Subject>,
+    options: &Options,
+    on_event: &mut dyn FnMut(Event<'_>),
+) -> Report {
+    let runtime = runtime();
+    let mut report = Header::new(&*subject, options);
+    let opening = Session::open(subject, options.seed, options.time_limit);
+    let report = match runtime.block_on(opening) {
+        Err(error) => report.unreachable(error),
+        Ok(session) => {
+            report.declared(&session);
+            let results = run_all(&runtime, session, options, on_event);
+            report.finish(results)
+        }
+    };
+    // A check that was given up may still block a thread.
+    runtime.shutdown_background();
+    report
+}
+
+/// The runtime of a run: real parallelism also on a machine with one core.
+pub(crate) fn runtime() -> Runtime {
+    let cpus = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cpus.max(4))
+        .enable_all()
+        .build()
+        .expect("the system gives threads")
+}
+
+/// What the runtime tells the caller's thread, which alone calls back.
+enum Message {
+    Started(&'static Clause),
+    Finished(Box<ClauseReport>),
+}
+
+fn run_all(
+    runtime: &Runtime,
+    session: Session,
+    options: &Options,
+    on_event: &mut dyn FnMut(Event<'_>),
+) -> Vec<ClauseReport> {
+    let (mut selected, others): (Vec<_>, Vec<_>) =
+        Planned::all().partition(|planned| options.selects(planned.clause.id));
+    selected.sort_by_key(Planned::is_alone);
+    let total = selected.len();
+    let mut results: Vec<_> =
+        others.iter().map(|planned| session.without_running(planned)).collect();
+    let (sender, receiver) = mpsc::channel();
+    let parallel = options.parallel.max(1);
+    let running = runtime.spawn(async move {
+        let one = async |planned: Planned| {
+            // Sending fails only when nobody waits for the results any more.
+            let _ = sender.send(Message::Started(planned.clause));
+            let _ = sender.send(Message::Finished(Box::new(session.run(&planned).await)));
+        };
+        stream::iter(selected).for_each_concurrent(parallel, one).await;
+    });
+    let mut done = 0;
+    for message in receiver {
+        match message {
+            Message::Started(clause) => on_event(Event::Started { clause }),
+            Message::Finished(result) => {
+                done += 1;
+                on_event(Event::Finished { result: &result, done, total });
+                results.push(*result);
+            }
+        }
+    }
+    // The folder of the run goes with the task.
+    let _ = runtime.block_on(running);
+    results
+}
+
+/// A report whose clauses are still to come.
+pub(crate) struct Header {
+    report: Report,
+    previous: Option<Report>,
+}
+
+impl Header {
+    pub(crate) fn new(subject: &dyn Subject, options: &Options) -> Self {
+        let now = Timestamp::now();
+        Self {
+            report: Report {
+                format: FORMAT,
+                subject: subject.name().to_owned(),
+                evidence: subject.evidence(),
+                declared: None,
+                unreachable: None,
+                contract_version: omni_contracts::VERSION.to_owned(),
+                tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+                seed: options.seed,
+                only: options.only.clone(),
+                rerun: options.rerun.clone(),
+                started: now,
+                finished: now,
+                environment: Environment::current(),
+                clauses: Vec::new(),
+                changes: None,
+            },
+            previous: options.previous.clone(),
+        }
+    }
+
+    pub(crate) fn declared(&mut self, session: &Session) {
+        self.report.declared = Some(session.declared());
+    }
+
+    pub(crate) fn unreachable(mut self, error: String) -> Report {
+        self.report.unreachable = Some(error);
+        let clauses = Planned::all()
+            .map(|planned| planned.report(Status::NotRun, Duration::ZERO, None))
+            .collect();
+        self.finish(clauses)
+    }
+
+    pub(crate) fn finish(mut self, mut clauses: Vec<ClauseReport>) -> Report {
+        let position = |id: &str| crate::spec::clauses().iter().position(|known| known.id == id);
+        clauses.sort_by_key(|clause| position(&clause.id));
+        self.report.clauses = clauses;
+        self.report.finished = Timestamp::now();
+        self.report.changes =
+            self.previous.as_ref().map(|previous| crate::diff(previous, &self.report));
+        self.report
+    }
+}

@@ -1,0 +1,242 @@
+//! One run of the suite on one subject: the store of each check, its time limit, and what becomes of
+//! checks that panic or hang. Which clauses run, and what is made of the results, live in `run`.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use omni_contracts::storage::Capabilities;
+use tempfile::TempDir;
+use tokio::sync::RwLock;
+
+use crate::report::{ClauseReport, Declared, Status};
+use crate::spec::{self, Clause};
+use crate::{Check, Context, Failure, Subject, storage, untested};
+
+/// Checks that measure time or memory, or load the machine: nothing else runs beside them.
+const ALONE: &[&str] = &["STO-094", "STO-171", "STO-172", "STO-173", "STO-191"];
+
+/// What to do about one clause.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Planned {
+    pub(crate) clause: &'static Clause,
+    pub(crate) check: Option<&'static Check>,
+}
+
+impl Planned {
+    /// Every clause, in the order of the pages.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        spec::clauses().iter().map(|clause| Self {
+            clause,
+            check: storage::checks().find(|check| check.id == clause.id),
+        })
+    }
+
+    /// `STO-012::keys_do_not_alias`.
+    pub(crate) fn name(&self) -> String {
+        let check = self.check.map_or("untested", |check| check.name);
+        format!("{}::{check}", self.clause.id)
+    }
+
+    pub(crate) fn is_alone(&self) -> bool {
+        ALONE.contains(&self.clause.id)
+    }
+
+    /// The outcome, where it is known without running anything.
+    pub(crate) fn known(&self, capabilities: &Capabilities) -> Option<Status> {
+        if self.check.is_none() {
+            let reason =
+                untested::reason(self.clause.id).unwrap_or("the suite has no check for it");
+            return Some(Status::Untested { reason: reason.to_owned() });
+        }
+        let capability = self.clause.level.to_string();
+        (!self.clause.level.binds(capabilities)).then_some(Status::NotClaimed { capability })
+    }
+
+    /// The report of an outcome.
+    pub(crate) fn report(
+        &self,
+        status: Status,
+        duration: Duration,
+        capabilities: Option<&Capabilities>,
+    ) -> ClauseReport {
+        ClauseReport {
+            id: self.clause.id.to_owned(),
+            check: self.check.map(|check| check.name.to_owned()),
+            section: self.clause.section.to_owned(),
+            level: self.clause.level.to_string(),
+            claimed: capabilities.is_some_and(|declared| self.clause.level.binds(declared)),
+            text: self.clause.text.to_owned(),
+            intent: self.clause.intent.to_owned(),
+            hint: self.check.map(|check| check.hint.to_owned()),
+            status,
+            duration_ms: duration.as_secs_f64() * 1000.0,
+        }
+    }
+}
+
+/// A subject that was opened once, and where the checks run on it.
+pub(crate) struct Session {
+    subject: Arc<dyn Subject>,
+    root: TempDir,
+    run: String,
+    seed: u64,
+    time_limit: Duration,
+    turn: RwLock<()>,
+    pub(crate) product: String,
+    pub(crate) capabilities: Capabilities,
+}
+
+impl Session {
+    /// Opens a first store, to see that the back-end answers and what it declares.
+    pub(crate) async fn open(
+        subject: Arc<dyn Subject>,
+        seed: u64,
+        time_limit: Duration,
+    ) -> Result<Self, String> {
+        let root = tempfile::Builder::new()
+            .prefix("omni-tck-")
+            .tempdir()
+            .map_err(|error| format!("no folder for the run: {error}"))?;
+        let run = format!("{:08x}", rand::random::<u32>());
+        let store = format!("probe-{run}");
+        let context = Context::new(Arc::clone(&subject), root.path().to_owned(), store, seed);
+        let probe = async move {
+            let provider = context.subject().open(&context.place()).await?;
+            provider.check().await?;
+            Ok::<_, omni_contracts::Error>((
+                provider.name().to_owned(),
+                provider.capabilities().clone(),
+            ))
+        };
+        let (product, capabilities) = contained(time_limit, probe)
+            .await
+            .map_err(|gave_up| gave_up.to_string())?
+            .map_err(|error| error.to_string())?;
+        Ok(Self {
+            subject,
+            root,
+            run,
+            seed,
+            time_limit,
+            turn: RwLock::new(()),
+            product,
+            capabilities,
+        })
+    }
+
+    /// What the subject declares.
+    pub(crate) fn declared(&self) -> Declared {
+        Declared::new(&self.product, &self.capabilities)
+    }
+
+    /// Runs the check of a clause that binds the subject, or says why not.
+    pub(crate) async fn run(&self, planned: &Planned) -> ClauseReport {
+        let known = planned.known(&self.capabilities);
+        let (status, duration) = match (known, planned.check) {
+            (None, Some(check)) if planned.is_alone() => {
+                let _turn = self.turn.write().await;
+                self.execute(check).await
+            }
+            (None, Some(check)) => {
+                let _turn = self.turn.read().await;
+                self.execute(check).await
+            }
+            (Some(status), _) => (status, Duration::ZERO),
+            (None, None) => (Status::NotRun, Duration::ZERO),
+        };
+        planned.report(status, duration, Some(&self.capabilities))
+    }
+
+    /// The report of a clause whose check was not selected.
+    pub(crate) fn without_running(&self, planned: &Planned) -> ClauseReport {
+        let status = planned.known(&self.capabilities).unwrap_or(Status::NotRun);
+        planned.report(status, Duration::ZERO, Some(&self.capabilities))
+    }
+
+    async fn execute(&self, check: &'static Check) -> (Status, Duration) {
+        let context = Context::new(
+            Arc::clone(&self.subject),
+            self.root.path().to_owned(),
+            format!("{}-{}", check.id.to_ascii_lowercase(), self.run),
+            self.seed,
+        );
+        let started = Instant::now();
+        let outcome = contained(self.time_limit, async move { (check.run)(&context).await }).await;
+        let status = match outcome {
+            Ok(Ok(())) => Status::Passed,
+            Ok(Err(failure)) => Status::Failed(failure),
+            Err(gave_up) => {
+                Status::Failed(Failure::new("running the check", "an outcome", gave_up.to_string()))
+            }
+        };
+        (status, started.elapsed())
+    }
+}
+
+/// Why a future of somebody else's code has no result.
+#[derive(Debug)]
+enum GaveUp {
+    Panicked(String),
+    TimeLimit(Duration),
+}
+
+impl std::fmt::Display for GaveUp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Panicked(message) => write!(f, "panic: {message}"),
+            Self::TimeLimit(limit) => write!(f, "no end within {limit:?}, given up"),
+        }
+    }
+}
+
+/// Runs provider code on a task of its own, so that neither a panic nor a blocked thread takes the
+/// run with it.
+async fn contained<T: Send + 'static>(
+    limit: Duration,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, GaveUp> {
+    let mut task = tokio::spawn(work);
+    match tokio::time::timeout(limit, &mut task).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) if error.is_panic() => Err(GaveUp::Panicked(message(&*error.into_panic()))),
+        Ok(Err(error)) => Err(GaveUp::Panicked(error.to_string())),
+        Err(_) => {
+            task.abort();
+            Err(GaveUp::TimeLimit(limit))
+        }
+    }
+}
+
+fn message(payload: &(dyn Any + Send)) -> String {
+    let text = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "without a message".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_result() {
+        let outcome = contained(Duration::from_secs(5), async { panic!("at {}", 7) }).await;
+        let gave_up: GaveUp = outcome.map(|(): ()| ()).unwrap_err();
+        assert_eq!(gave_up.to_string(), "panic: at 7");
+    }
+
+    #[tokio::test]
+    async fn a_hanging_future_is_given_up() {
+        let outcome = contained(Duration::from_millis(10), std::future::pending::<()>()).await;
+        assert!(outcome.unwrap_err().to_string().contains("no end within"));
+    }
+
+    #[test]
+    fn checks_that_run_alone_are_clauses() {
+        for id in ALONE {
+            assert!(spec::clause(id).is_some(), "{id}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Certifies the providers of this repository, one test line per clause.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tck::{Subject, subjects};
+
+fn main() -> ExitCode {
+    let subjects: Vec<Arc<dyn Subject>> = vec![
+        #[cfg(feature = "provider-memory")]
+        Arc::new(subjects::Memory::default()),
+    ];
+    tck::main(subjects)
+}
