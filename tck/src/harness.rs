@@ -200,3 +200,35 @@ fn refuse(problem: &str) -> ExitCode {
     eprintln!("error: {problem}");
     ExitCode::from(2)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::Failure;
+
+    #[test]
+    fn a_failing_line_says_all_that_is_needed() {
+        let planned = Planned::all().next().unwrap();
+        let failure = Failure::new("get of \"a\"", "5 bytes", "4 bytes");
+        let failure = failure.with_steps(vec!["put \"a\"".to_owned()]);
+        let report = |status| planned.report(status, Duration::ZERO, None);
+        let options = Options { seed: 42, rerun: command(), ..Options::default() };
+        let explained = |status| explain(&report(status), "mine", &options);
+        let failed = explained(Status::Failed(failure)).unwrap_err();
+        let text = failed.message().unwrap();
+        for part in [
+            "STO-001: A `get` after an acknowledged `put`",
+            "situation: get of \"a\"\nexpected:  5 bytes\nseen:      4 bytes\n  step   1: put \"a\"",
+            "seed:      42",
+            "  OMNI_TCK_SEED=42 cargo test -p tck --test tck -- mine::STO-001",
+        ] {
+            assert!(text.contains(part), "{part:?} is not in:\n{text}");
+        }
+        assert!(explained(Status::Passed).is_ok());
+        let missing = Status::NotClaimed { capability: "presign".to_owned() };
+        let failed = explained(missing).unwrap_err();
+        assert_eq!(failed.message().unwrap(), "nothing ran: not claimed: presign");
+    }
+}

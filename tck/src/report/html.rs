@@ -52,7 +52,7 @@ fn banner(page: &mut String, report: &Report) -> fmt::Result {
          <h1>{}</h1></div><p class=\"verdict\">{}</p><p class=\"because\">{}</p></header>\n<dl class=\"facts\">",
         Text(&report.contract_version),
         Text(&report.subject),
-        mark(class, verdict.as_str()),
+        mark(class, &capitalised(verdict.as_str())),
         Text(&because(report)),
     )?;
     let elapsed = report.finished.duration_since(report.started);
@@ -209,8 +209,11 @@ fn declarations(page: &mut String, report: &Report) -> fmt::Result {
         } else {
             ("open", "incomplete")
         };
-        let score =
-            if profile.claimed { format!("{passed} of {total}") } else { format!("{total}") };
+        let score = if profile.claimed {
+            format!("{passed} of {total}")
+        } else {
+            format!("{total} clauses")
+        };
         write!(
             page,
             "<tr class=\"{class}\"><td>{}</td><td>{}</td><td class=\"number\">{score}</td></tr>",

@@ -197,15 +197,17 @@ impl Report {
     /// What the run says as a whole.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        let claimed = || self.clauses.iter().filter(|clause| clause.claimed);
-        let broken =
-            |status: &Status| matches!(status, Status::Failed(_) | Status::Untested { .. });
-        if claimed().next().is_none() || claimed().any(|clause| broken(&clause.status)) {
+        let claimed: Vec<_> =
+            self.clauses.iter().filter(|c| c.claimed).map(|c| &c.status).collect();
+        let any = |wanted: fn(&Status) -> bool| claimed.iter().any(|status| wanted(status));
+        if claimed.is_empty() || any(|status| matches!(status, Status::Failed(_))) {
             Verdict::NotCertified
-        } else if claimed().all(|clause| clause.status == Status::Passed) {
-            Verdict::Certified
-        } else {
+        } else if any(|status| *status == Status::NotRun) {
             Verdict::Incomplete
+        } else if any(|status| *status != Status::Passed) {
+            Verdict::NotCertified
+        } else {
+            Verdict::Certified
         }
     }
 

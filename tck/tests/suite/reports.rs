@@ -1,0 +1,136 @@
+//! Reports: written, read back, compared. A selected part of the suite on the provider in memory is
+//! their material.
+
+use std::fs;
+use std::sync::Arc;
+
+use tck::report::{Meaning, Status};
+use tck::{Event, Failure, Options, Report, Verdict, certify, diff, subjects};
+
+fn report(options: &Options) -> Report {
+    certify(Arc::new(subjects::Memory::default()), options, &mut |_| {})
+}
+
+/// The beginning of the suite, with everything else made to look as if it had passed.
+fn whole() -> Report {
+    let mut report = report(&Options { only: vec!["STO-001".to_owned()], ..Options::default() });
+    for clause in &mut report.clauses {
+        if clause.claimed {
+            clause.status = Status::Passed;
+        }
+    }
+    report
+}
+
+fn clause<'a>(report: &'a mut Report, id: &str) -> &'a mut Status {
+    &mut report.clauses.iter_mut().find(|clause| clause.id == id).unwrap().status
+}
+
+#[test]
+fn the_verdict_needs_every_claimed_clause() {
+    let mut report = whole();
+    assert_eq!(report.verdict(), Verdict::Certified);
+    *clause(&mut report, "STO-003") = Status::Untested { reason: "nobody knows how".to_owned() };
+    assert_eq!(report.verdict(), Verdict::NotCertified);
+    *clause(&mut report, "STO-002") = Status::NotRun;
+    assert_eq!(report.verdict(), Verdict::Incomplete);
+    *clause(&mut report, "STO-003") = Status::Failed(Failure::new("a", "b", "c"));
+    assert_eq!(report.verdict(), Verdict::NotCertified);
+    assert!(!report.profiles()[0].is_passed());
+}
+
+#[test]
+fn a_selection_is_run_and_is_no_certificate() {
+    let options = Options { only: vec!["STO-00".to_owned()], seed: 7, ..Options::default() };
+    let (mut started, mut finished) = (0, 0);
+    let subject = Arc::new(subjects::Memory::default());
+    let report = certify(subject, &options, &mut |event| match event {
+        Event::Started { clause } => started += usize::from(clause.id.starts_with("STO-00")),
+        Event::Finished { done, total, .. } => {
+            finished += 1;
+            assert_eq!(done, finished);
+            assert_eq!(total, 8);
+        }
+    });
+    assert_eq!((started, finished), (8, 8));
+    assert_eq!(report.verdict(), Verdict::Incomplete);
+    assert_eq!(report.rerun("STO-001"), "omni certify memory --only STO-001 --seed 7");
+}
+
+#[test]
+fn a_report_is_read_as_it_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut written = whole();
+    *clause(&mut written, "STO-001") =
+        Status::Failed(Failure::new("s", "e", "s").with_steps(vec!["put".to_owned()]));
+    written.changes = Some(diff(&whole(), &written));
+    written.write(folder.path()).unwrap();
+    assert_eq!(Report::read(&folder.path().join("report.json")).unwrap(), written);
+    let mut names: Vec<_> =
+        fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["junit.xml", "report.html", "report.json"], "nothing unfinished is left");
+}
+
+#[test]
+fn what_is_no_report_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.json");
+    for (text, problem) in [
+        ("", "not a report"),
+        ("{\"format\": 1}", "not a report: missing field"),
+        ("{\"format\": 99}", "format 99; this program reads format 1"),
+    ] {
+        fs::write(&path, text).unwrap();
+        let error = Report::read(&path).unwrap_err().to_string();
+        assert!(error.contains(problem), "{error}");
+        assert!(error.contains("x.json"), "{error}");
+    }
+    assert!(Report::read(&folder.path().join("none")).unwrap_err().to_string().contains("none"));
+}
+
+#[test]
+fn nothing_that_a_provider_says_is_markup() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut report = whole();
+    let evil = "</code><script>alert(1)</script>]]>\u{0}";
+    report.subject = evil.to_owned();
+    *clause(&mut report, "STO-001") =
+        Status::Failed(Failure::new(evil, evil, evil).with_steps(vec![evil.to_owned()]));
+    report.declared.as_mut().unwrap().product = evil.to_owned();
+    report.write(folder.path()).unwrap();
+    for name in ["report.html", "junit.xml"] {
+        let page = fs::read_to_string(folder.path().join(name)).unwrap();
+        assert!(page.contains("&lt;script"), "{name}");
+        assert!(!page.contains("<script"), "{name}");
+        assert!(!page.contains('\0'), "{name}");
+    }
+}
+
+#[test]
+fn a_diff_says_what_is_lost_and_gained() {
+    let (from, mut to) = (whole(), whole());
+    assert_eq!(diff(&from, &to).to_string(), "memory and memory: no difference");
+    to.subject = "other".to_owned();
+    *clause(&mut to, "STO-080") = Status::Failed(Failure::new("a", "b", "c"));
+    let declared = to.declared.as_mut().unwrap();
+    declared.capabilities.retain(|name| name != "multipart");
+    declared.capabilities.push("multi-process".to_owned());
+    declared.max_object_size = None;
+    let diff = diff(&from, &to);
+    let seen: Vec<_> =
+        diff.changes.iter().map(|change| (change.meaning, change.what.as_str())).collect();
+    assert_eq!(
+        seen,
+        [
+            (Meaning::Lost, "multipart"),
+            (Meaning::Lost, "STO-080"),
+            (Meaning::Different, "verdict"),
+            (Meaning::Different, "largest object"),
+            (Meaning::Gained, "multi-process"),
+        ]
+    );
+    let text = diff.to_string();
+    assert!(text.starts_with("from memory to other\n\nlost\n  multipart"), "{text}");
+    assert!(text.contains("largest object         32 MiB -> unlimited"), "{text}");
+}
