@@ -3,6 +3,7 @@
 //! `crate::check`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -12,6 +13,7 @@ use omni_contracts::storage::{
 };
 use omni_contracts::{Body, Error, ErrorKind, Result};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use crate::check::{Failure, Outcome, ok};
 
@@ -567,6 +569,39 @@ pub(crate) async fn has_no_object(
         Some(entry) => absent("list", format!("{entry:?}")),
         None => Ok(()),
     }
+}
+
+/// Waits for `future`, but not for ever: a provider that waits for its own caller must fail, not hang.
+///
+/// # Errors
+///
+/// A failure that names the situation.
+pub(crate) async fn in_time<F: Future>(
+    situation: impl Into<String>,
+    future: F,
+) -> std::result::Result<F::Output, Failure> {
+    const LIMIT: Duration = Duration::from_secs(30);
+    tokio::time::timeout(LIMIT, future)
+        .await
+        .map_err(|_| Failure::new(situation, "an answer", format!("none within {LIMIT:?}")))
+}
+
+/// Waits for all tasks and returns the first failure, a panic included.
+///
+/// # Errors
+///
+/// The first failure.
+pub(crate) async fn joined<T>(
+    tasks: Vec<JoinHandle<std::result::Result<T, Failure>>>,
+) -> std::result::Result<Vec<T>, Failure> {
+    let mut results = Vec::with_capacity(tasks.len());
+    for task in tasks {
+        results.push(task.await.unwrap_or_else(|panic| {
+            let seen = format!("a panic: {panic}");
+            Err(Failure::new("a call in a task of its own", "an answer", seen))
+        }));
+    }
+    results.into_iter().collect()
 }
 
 /// A key as a message shows it: escaped, long ones cut.
