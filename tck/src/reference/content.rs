@@ -40,10 +40,7 @@ impl Content {
         chunk: usize,
     ) -> impl Stream<Item = Result<Bytes>> + Send + Sync + 'static {
         // The block and its beginning again: every chunk of the cycle is a slice of this.
-        let cycle: Bytes = self
-            .block()
-            .repeat(1 + chunk.div_ceil(PERIOD as usize))
-            .into();
+        let cycle: Bytes = self.block().repeat(1 + chunk.div_ceil(PERIOD as usize)).into();
         stream::iter((0..self.size).step_by(chunk.max(1)).map(move |at| {
             let start = (at % PERIOD) as usize;
             let length = (self.size - at).min(chunk as u64) as usize;
@@ -131,11 +128,7 @@ mod tests {
         let content = Content::new(1, 100_000);
         let mut damaged = content.bytes().to_vec();
         damaged[70_000] ^= 1;
-        for wrong in [
-            content.bytes().slice(..99_999),
-            content.bytes().slice(1..),
-            damaged.into(),
-        ] {
+        for wrong in [content.bytes().slice(..99_999), content.bytes().slice(1..), damaged.into()] {
             assert_eq!(Content::recognise(&wrong), None);
             assert!(content.compare(wrong.into()).await.unwrap().is_some());
         }

@@ -2,5 +2,9 @@
 //! compared with. How programs are made and run on both lives in `storage::model`.
 
 mod content;
+mod store;
+mod uploads;
 
 pub(crate) use content::Content;
+pub(crate) use store::{Condition, Limits, Outcome, ReadCondition, Store, Write};
+pub(crate) use uploads::State;

@@ -69,30 +69,16 @@ pub(super) fn say(reply: &Reply) {
         Err(error) => return eprintln!("worker: {error}"),
     };
     let mut out = std::io::stdout().lock();
-    if out
-        .write_all(line.as_bytes())
-        .and_then(|()| out.flush())
-        .is_err()
-    {
+    if out.write_all(line.as_bytes()).and_then(|()| out.flush()).is_err() {
         std::process::exit(0);
     }
 }
 
 async fn follow(store: &Arc<dyn StorageProvider>, command: Command) -> Result<Reply> {
     match command {
-        Command::Put {
-            key,
-            content,
-            condition,
-            form,
-        } => {
-            let options = PutOptions {
-                condition: write_condition(condition)?,
-                ..naming(content)
-            };
-            let meta = store
-                .put(&Key::new(key)?, body(content, form), &options)
-                .await?;
+        Command::Put { key, content, condition, form } => {
+            let options = PutOptions { condition: write_condition(condition)?, ..naming(content) };
+            let meta = store.put(&Key::new(key)?, body(content, form), &options).await?;
             Ok(written(&meta))
         }
         Command::Get { key } => {
@@ -105,13 +91,11 @@ async fn follow(store: &Arc<dyn StorageProvider>, command: Command) -> Result<Re
                 named,
             })
         }
-        Command::Head { key } => Ok(written(
-            &store.head(&Key::new(key)?, &GetOptions::default()).await?,
-        )),
+        Command::Head { key } => {
+            Ok(written(&store.head(&Key::new(key)?, &GetOptions::default()).await?))
+        }
         Command::Delete { key } => {
-            store
-                .delete(&Key::new(key)?, &DeleteOptions::default())
-                .await?;
+            store.delete(&Key::new(key)?, &DeleteOptions::default()).await?;
             Ok(Reply::Done)
         }
         Command::List { prefix } => {
@@ -123,11 +107,7 @@ async fn follow(store: &Arc<dyn StorageProvider>, command: Command) -> Result<Re
             };
             Ok(Reply::Listed(objects.map(named).collect()))
         }
-        Command::Race {
-            prefix,
-            count,
-            seed,
-        } => race(store.as_ref(), &prefix, count, seed).await,
+        Command::Race { prefix, count, seed } => race(store.as_ref(), &prefix, count, seed).await,
         Command::Increment { key, times } => increment(store.as_ref(), &key, times).await,
         Command::Load { seed, clients } => load::run(store, seed, clients).await,
         Command::Hang { key, content } => hang(Arc::clone(store), Key::new(key)?, content).await,
@@ -136,9 +116,7 @@ async fn follow(store: &Arc<dyn StorageProvider>, command: Command) -> Result<Re
             let upload = store.create_upload(&key, &PutOptions::default()).await?;
             for (number, content) in (1..).zip(parts) {
                 let body = body(content, Form::Stream);
-                store
-                    .upload_part(&key, &upload, PartNumber::new(number)?, body)
-                    .await?;
+                store.upload_part(&key, &upload, PartNumber::new(number)?, body).await?;
             }
             Ok(Reply::Done)
         }
@@ -168,10 +146,7 @@ pub(super) fn body(content: Content, form: Form) -> Body {
 }
 
 fn written(meta: &ObjectMeta) -> Reply {
-    Reply::Written {
-        version: meta.version.as_str().to_owned(),
-        size: meta.size,
-    }
+    Reply::Written { version: meta.version.as_str().to_owned(), size: meta.size }
 }
 
 fn write_condition(condition: Condition) -> Result<WriteCondition> {
@@ -186,10 +161,7 @@ async fn race(store: &dyn StorageProvider, prefix: &str, count: usize, seed: u64
     let mut won = Vec::new();
     for (number, seed) in (0..count).zip(seed..) {
         let content = Content::new(seed, 100);
-        let options = PutOptions {
-            condition: WriteCondition::IfAbsent,
-            ..naming(content)
-        };
+        let options = PutOptions { condition: WriteCondition::IfAbsent, ..naming(content) };
         let key = Key::new(format!("{prefix}{number}"))?;
         match store.put(&key, content.bytes().into(), &options).await {
             Ok(meta) => won.push(Some(meta.version.as_str().to_owned())),
@@ -211,19 +183,12 @@ async fn increment(store: &dyn StorageProvider, key: &str, times: u64) -> Result
             ..PutOptions::default()
         };
         let bytes = got.body.collect().await?;
-        let number: Option<u64> = std::str::from_utf8(&bytes)
-            .ok()
-            .and_then(|text| text.parse().ok());
+        let number: Option<u64> =
+            std::str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok());
         let Some(number) = number else {
-            return Err(Error::new(
-                ErrorKind::Corrupt,
-                "the counter is not a number",
-            ));
+            return Err(Error::new(ErrorKind::Corrupt, "the counter is not a number"));
         };
-        match store
-            .put(&key, (number + 1).to_string().into(), &options)
-            .await
-        {
+        match store.put(&key, (number + 1).to_string().into(), &options).await {
             Ok(_) => left -= 1,
             Err(error) if error.kind() == ErrorKind::PreconditionFailed => {}
             Err(error) => return Err(error),
@@ -244,10 +209,7 @@ async fn hang(store: Arc<dyn StorageProvider>, key: Key, content: Content) -> Re
     tokio::spawn(async move { store.put(&key, source, &PutOptions::default()).await });
     match all_taken.await {
         Ok(()) => Ok(Reply::Done),
-        Err(_) => Err(Error::new(
-            ErrorKind::Internal,
-            "the put ended before its source did",
-        )),
+        Err(_) => Err(Error::new(ErrorKind::Internal, "the put ended before its source did")),
     }
 }
 
@@ -259,27 +221,15 @@ async fn stream_through(
     let key = Key::new("stream")?;
     let stated = (length == Length::Stated).then_some(content.size);
     let before = peak_memory();
-    store
-        .put(
-            &key,
-            content.stream(1 << 18, stated),
-            &PutOptions::default(),
-        )
-        .await?;
+    store.put(&key, content.stream(1 << 18, stated), &PutOptions::default()).await?;
     let got = store.get(&key, &GetOptions::default()).await?;
     let wrong = content.compare(got.body).await?;
-    Ok(Reply::Memory {
-        before,
-        after: peak_memory(),
-        wrong,
-    })
+    Ok(Reply::Memory { before, after: peak_memory(), wrong })
 }
 
 /// The most memory that this process ever had resident, in KiB; Linux says so, others do not.
 fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }

@@ -89,11 +89,7 @@ impl Way {
         let options = naming(content);
         let meta = match self {
             Self::Put => store.put(key, body(content, Form::Whole), &options).await?,
-            Self::Stream => {
-                store
-                    .put(key, body(content, Form::Stream), &options)
-                    .await?
-            }
+            Self::Stream => store.put(key, body(content, Form::Stream), &options).await?,
             Self::Delete => {
                 store.delete(key, &DeleteOptions::default()).await?;
                 return Ok(None);
@@ -101,22 +97,13 @@ impl Way {
             Self::Multipart => {
                 let upload = store.create_upload(key, &options).await?;
                 let part = store
-                    .upload_part(
-                        key,
-                        &upload,
-                        PartNumber::new(1)?,
-                        body(content, Form::Stream),
-                    )
+                    .upload_part(key, &upload, PartNumber::new(1)?, body(content, Form::Stream))
                     .await?;
-                store
-                    .complete_upload(key, &upload, &[part], &CompleteOptions::default())
-                    .await?
+                store.complete_upload(key, &upload, &[part], &CompleteOptions::default()).await?
             }
             Self::Copy => {
                 let source = Key::new(format!("source/{key}"))?;
-                store
-                    .put(&source, body(content, Form::Whole), &options)
-                    .await?;
+                store.put(&source, body(content, Form::Whole), &options).await?;
                 store.copy(&source, key, &Default::default()).await?
             }
         };

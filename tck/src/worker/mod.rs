@@ -54,9 +54,6 @@ struct OwnedPlace {
 
 impl OwnedPlace {
     fn borrow(&self) -> Place<'_> {
-        Place {
-            root: &self.root,
-            store: &self.store,
-        }
+        Place { root: &self.root, store: &self.store }
     }
 }

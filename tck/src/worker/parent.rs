@@ -26,9 +26,7 @@ impl Worker {
     pub(crate) async fn start(cx: &Context) -> Result<Self, Failure> {
         if requested().is_some() {
             // A program that ignores the request would start itself for ever.
-            return Err(broken(
-                "this program does not serve workers; call tck::main",
-            ));
+            return Err(broken("this program does not serve workers; call tck::main"));
         }
         let mut worker = Self::spawn(cx).map_err(|error| broken(&error.to_string()))?;
         match worker.reply().await? {
@@ -42,10 +40,8 @@ impl Worker {
     }
 
     fn spawn(cx: &Context) -> std::io::Result<Self> {
-        let place = OwnedPlace {
-            root: cx.place().root.to_owned(),
-            store: cx.place().store.to_owned(),
-        };
+        let place =
+            OwnedPlace { root: cx.place().root.to_owned(), store: cx.place().store.to_owned() };
         let mut child = std::process::Command::new(std::env::current_exe()?)
             .env(SUBJECT, cx.subject().name())
             .env(PLACE, serde_json::to_string(&place)?)
@@ -66,11 +62,7 @@ impl Worker {
                 }
             }
         });
-        Ok(Self {
-            child,
-            commands,
-            replies,
-        })
+        Ok(Self { child, commands, replies })
     }
 
     /// Sends a command without waiting for its reply.

@@ -11,12 +11,7 @@ use crate::reference::Content;
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Command {
     /// Puts content; the attributes name it too. Answer: `Written`.
-    Put {
-        key: String,
-        content: Content,
-        condition: Condition,
-        form: Form,
-    },
+    Put { key: String, content: Content, condition: Condition, form: Form },
     /// Reads everything. Answer: `Object`.
     Get { key: String },
     /// Reads the description. Answer: `Written`.
@@ -27,11 +22,7 @@ pub(crate) enum Command {
     List { prefix: String },
     /// Creates the keys `prefix` + 0, 1, 2... with `IfAbsent` as fast as it can, with contents of
     /// the seeds `seed` + 0, 1, 2... Answer: `Raced`.
-    Race {
-        prefix: String,
-        count: usize,
-        seed: u64,
-    },
+    Race { prefix: String, count: usize, seed: u64 },
     /// Adds one to the number in `key`, `times` times, by compare and swap. Answer: `Done`.
     Increment { key: String, times: u64 },
     /// Writes until it is killed, saying `Begun` before and `Acknowledged` after each write.
@@ -82,11 +73,7 @@ pub(crate) enum Reply {
     /// What is known about the object.
     Written { version: String, size: u64 },
     /// The object: its content where it is one whole content, and what the attributes name.
-    Object {
-        version: String,
-        content: Option<Content>,
-        named: Option<Content>,
-    },
+    Object { version: String, content: Option<Content>, named: Option<Content> },
     /// Keys with their versions.
     Listed(Vec<(String, String)>),
     /// The version of each create that won.
@@ -94,17 +81,10 @@ pub(crate) enum Reply {
     /// Client `client` is about to make this change.
     Begun { client: u64, change: Change },
     /// The change that `client` began was acknowledged, with this version.
-    Acknowledged {
-        client: u64,
-        version: Option<String>,
-    },
+    Acknowledged { client: u64, version: Option<String> },
     /// The highest use of memory by then, in KiB, where the system says so, and the offset of the
     /// first wrong byte, if any.
-    Memory {
-        before: Option<u64>,
-        after: Option<u64>,
-        wrong: Option<u64>,
-    },
+    Memory { before: Option<u64>, after: Option<u64>, wrong: Option<u64> },
 }
 
 /// A change of one key.
@@ -143,11 +123,7 @@ impl Problem {
             .find(|kind| kind.as_str() == self.kind)
             .copied()
             .unwrap_or(ErrorKind::Internal);
-        let effect = if self.unknown_effect {
-            Effect::Unknown
-        } else {
-            Effect::No
-        };
+        let effect = if self.unknown_effect { Effect::Unknown } else { Effect::No };
         Error::new(kind, self.message.clone()).with_effect(effect)
     }
 }
