@@ -14,6 +14,7 @@ use crate::{Evidence, Place, Subject};
 
 /// A mutant as a subject.
 pub struct MutantSubject {
+    name: String,
     mutant: Mutant,
     stores: Mutex<HashMap<String, Opened>>,
 }
@@ -28,20 +29,21 @@ impl MutantSubject {
     /// The mutant.
     #[must_use]
     pub fn new(mutant: &Mutant) -> Self {
-        Self { mutant: *mutant, stores: Mutex::default() }
+        Self { name: format!("{mutant:?}"), mutant: *mutant, stores: Mutex::default() }
     }
 
     /// The base alone, with nothing wrong: no check may fail on it.
     #[must_use]
     pub fn honest(base: Base) -> Self {
-        Self::new(&Mutant::new("", "honest", "nothing").on(base))
+        let name = format!("honest::{base:?}");
+        Self { name, ..Self::new(&Mutant::new("", "honest", "nothing").on(base)) }
     }
 }
 
 #[async_trait]
 impl Subject for MutantSubject {
     fn name(&self) -> &str {
-        self.mutant.name
+        &self.name
     }
 
     fn evidence(&self) -> Evidence {
