@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -45,6 +46,12 @@ pub trait Subject: Send + Sync + 'static {
     async fn space(&self, place: &Place<'_>) -> Result<Option<u64>> {
         let _ = place;
         Ok(None)
+    }
+
+    /// Prepares the command that runs this program again as a worker process, so that the worker finds
+    /// the same subject under the same name. Nothing to do where `main` alone decides that.
+    fn prepare_worker(&self, command: &mut Command) {
+        let _ = command;
     }
 }
 

@@ -117,6 +117,18 @@ impl Section {
         Ok(())
     }
 
+    /// The same instance with one setting replaced, as if it had been stated so.
+    #[must_use]
+    pub fn with(&self, key: &str, value: &str) -> Self {
+        let mut section = self.clone();
+        for settings in [&mut section.stated, &mut section.settings] {
+            if let Value::Dict(_, table) = settings {
+                table.insert(key.to_owned(), Value::from(value));
+            }
+        }
+        section
+    }
+
     /// Every setting that is stated, with its origin, in alphabetical order.
     #[must_use]
     pub fn stated(&self) -> Vec<Setting> {

@@ -59,7 +59,7 @@ pub use crate::get::{Get, Head, Object};
 pub use crate::handle::Storage;
 pub use crate::io::Reader;
 pub use crate::list::{Entries, List, Versions};
-pub use crate::providers::registry;
+pub use crate::providers::{place_setting, registry};
 pub use crate::put::Put;
 pub use crate::upload::{CompleteUpload, CreateUpload};
 pub use crate::writer::{OpenWriter, Writer};

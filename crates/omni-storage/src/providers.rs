@@ -13,6 +13,10 @@ type Opened = Result<Arc<dyn StorageProvider>>;
 const KNOWN: &[(&str, &str)] =
     &[("azblob", "azure"), ("gcs", "gcp"), ("local", "local"), ("memory", "memory"), ("s3", "aws")];
 
+/// The setting by which a provider's data can be given a place of its own, such as a folder for a
+/// test run.
+const PLACES: &[(&str, &str)] = &[("local", "path")];
+
 /// The clouds, as names for their object stores.
 const ALIASES: &[(&str, &str)] = &[("aws", "s3"), ("azure", "azblob"), ("gcp", "gcs")];
 
@@ -35,6 +39,13 @@ pub fn registry() -> Result<Registry<dyn StorageProvider>> {
     #[cfg(feature = "memory")]
     registry.register("memory", memory)?;
     Ok(registry)
+}
+
+/// The setting that says where a provider keeps its data, for tools that run a configured instance on a
+/// place of its own; `None` when there is none.
+#[must_use]
+pub fn place_setting(provider: &str) -> Option<&'static str> {
+    PLACES.iter().find(|(name, _)| *name == provider).map(|(_, setting)| *setting)
 }
 
 #[cfg(feature = "local")]

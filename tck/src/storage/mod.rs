@@ -4,6 +4,7 @@
 mod atomicity;
 mod attributes;
 mod capabilities;
+mod conditional_publication;
 mod conditional_races;
 mod conditional_reads;
 mod conditional_writes;
@@ -11,21 +12,27 @@ mod conditions;
 mod consistency;
 mod copy;
 mod delete;
+mod delete_many;
 mod durability;
 mod errors;
 mod inputs;
 mod keys;
+mod listed_objects;
 mod listing;
 mod model;
 mod multipart;
 mod operations;
 mod outcome;
+mod paging;
+mod paging_under_change;
 mod race;
 mod ranges;
 mod streams;
 mod versioning;
 mod versions;
+mod walk;
 mod write_and_read;
+mod write_ids;
 
 use crate::Check;
 
@@ -40,9 +47,15 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         streams::CHECKS,
         conditional_writes::CHECKS,
         conditional_races::CHECKS,
+        write_ids::CHECKS,
+        conditional_publication::CHECKS,
         conditional_reads::CHECKS,
         listing::CHECKS,
+        paging::CHECKS,
+        paging_under_change::CHECKS,
+        listed_objects::CHECKS,
         delete::CHECKS,
+        delete_many::CHECKS,
         attributes::CHECKS,
         copy::CHECKS,
         multipart::CHECKS,

@@ -42,7 +42,9 @@ impl Worker {
     fn spawn(cx: &Context) -> std::io::Result<Self> {
         let place =
             OwnedPlace { root: cx.place().root.to_owned(), store: cx.place().store.to_owned() };
-        let mut child = std::process::Command::new(std::env::current_exe()?)
+        let mut command = std::process::Command::new(std::env::current_exe()?);
+        cx.subject().prepare_worker(&mut command);
+        let mut child = command
             .env(SUBJECT, cx.subject().name())
             .env(PLACE, serde_json::to_string(&place)?)
             .stdin(Stdio::piped())

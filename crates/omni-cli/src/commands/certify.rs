@@ -1,0 +1,220 @@
+//! `certify`: the compatibility kit at the command line.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::ProgressBar;
+use omni_storage::{
+    Config, Durability, Error, ErrorKind, Result, Section, StorageProvider, registry,
+};
+use serde_json::json;
+use tck::report::Status;
+use tck::{Event, Evidence, Options, Place, Report, Subject, Verdict};
+
+use super::Context;
+use crate::output::{Exit, Form, Outcome, print};
+use crate::progress;
+
+/// Prove clause by clause that a provider keeps the contract.
+///
+/// Without a name, the embedded default is certified. With one, the provider and the settings of that
+/// instance are, on a store of their own: the instance's data is not touched.
+#[derive(Debug, Args)]
+pub(crate) struct Certify {
+    /// An instance of the configuration.
+    instance: Option<String>,
+    /// Write report.html, report.json and junit.xml into this folder.
+    #[arg(long, value_name = "DIR", default_value = "omni-report")]
+    report: PathBuf,
+    /// Run only the clauses whose ids begin with this; any number of times. Writes no report.
+    #[arg(long, value_name = "ID")]
+    only: Vec<String>,
+    /// Repeat the choices of an earlier run.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+impl Certify {
+    pub(crate) async fn run(self, context: &Context) -> Outcome {
+        let subject: Arc<dyn Subject> = match &self.instance {
+            None => Arc::new(tck::subjects::Local),
+            Some(name) => Arc::new(Instance::new(context, name)?),
+        };
+        let mut options = Options { only: self.only.clone(), ..Options::default() };
+        if let Some(seed) = self.seed {
+            options.seed = seed;
+        }
+        options.previous = Report::read(&self.report.join("report.json")).ok();
+        let form = context.form;
+        let running = tokio::task::spawn_blocking(move || {
+            let mut live = Live::new(form);
+            let report = tck::certify(subject, &options, &mut |event| live.show(&event));
+            live.bar.finish_and_clear();
+            report
+        });
+        let report = running.await.map_err(|error| Exit::failed(error.to_string()))?;
+        if report.clauses.is_empty() && !self.only.is_empty() {
+            return Err(Exit::usage(format!("no clause begins with {}", self.only.join(" or "))));
+        }
+        let whole = self.only.is_empty();
+        if whole {
+            report.write(&self.report).map_err(|error| Exit::file(&self.report, &error))?;
+        }
+        self.conclude(context, &report, whole)
+    }
+
+    fn conclude(&self, context: &Context, report: &Report, whole: bool) -> Outcome {
+        let verdict = report.verdict();
+        let written = whole.then(|| self.report.join("report.html").display().to_string());
+        let value = json!({
+            "verdict": verdict.as_str(),
+            "passed": report.count("passed"),
+            "failed": report.count("failed"),
+            "not_claimed": report.count("not claimed"),
+            "untested": report.count("untested"),
+            "seed": report.seed,
+            "report": written,
+        });
+        let mut text = format!(
+            "\n{}: {}\n{} passed, {} failed, {} not claimed, {} untested; seed {}",
+            report.provider,
+            verdict.as_str(),
+            report.count("passed"),
+            report.count("failed"),
+            report.count("not claimed"),
+            report.count("untested"),
+            report.seed,
+        );
+        if let Some(written) = written {
+            text.push_str(&format!("\nreport: {written}"));
+        }
+        print(context.form, &value, &text)?;
+        match verdict {
+            Verdict::Certified => Ok(()),
+            _ => Err(Exit::Negative),
+        }
+    }
+}
+
+/// Shows the run as it happens: a line per clause, and a bar where a person is looking.
+struct Live {
+    form: Form,
+    bar: ProgressBar,
+}
+
+impl Live {
+    fn new(form: Form) -> Self {
+        Self { form, bar: progress::items("certifying", Some(0)) }
+    }
+
+    fn show(&mut self, event: &Event<'_>) {
+        let Event::Finished { result, done, total } = event else { return };
+        self.bar.set_length(*total as u64);
+        self.bar.set_position(*done as u64);
+        if self.form == Form::Json {
+            return;
+        }
+        let line = match &result.status {
+            Status::Passed => {
+                let time = Duration::from_secs_f64(result.seconds);
+                format!("ok           {}  {} ({time:.0?})", result.id, result.name)
+            }
+            Status::Failed { failure } => {
+                format!("FAILED       {}  {}\n{}\n{failure}\n", result.id, result.name, result.text)
+            }
+            Status::NotClaimed { .. } => format!("not claimed  {}  {}", result.id, result.name),
+            Status::Untested { reason } => format!("untested     {}  {reason}", result.id),
+        };
+        self.bar.suspend(|| println!("{line}"));
+    }
+}
+
+/// The name of the variables by which a worker finds the same configuration.
+const CONFIG: &str = "OMNI_CONFIG";
+const PROFILE: &str = "OMNI_PROFILE";
+
+/// Serves as a worker process of a certification.
+pub(crate) fn work(subject: &str) -> ExitCode {
+    if subject == tck::subjects::Local.name() {
+        return tck::worker::serve(Arc::new(tck::subjects::Local));
+    }
+    let context = Context { file: None, profile: None, form: Form::Text };
+    let name = subject.strip_prefix(PREFIX).unwrap_or(subject);
+    match Instance::new(&context, name) {
+        Ok(instance) => tck::worker::serve(Arc::new(instance)),
+        Err(exit) => exit.finish(Form::Text),
+    }
+}
+
+/// What the names of configured instances begin with, so that none is taken for the embedded default.
+const PREFIX: &str = "storage.";
+
+/// A configured instance, moved to stores of the run.
+struct Instance {
+    name: String,
+    section: Section,
+    environment: Vec<(&'static str, OsString)>,
+    /// Stores that would be lost with their handle, by name.
+    kept: Mutex<HashMap<String, Arc<dyn StorageProvider>>>,
+}
+
+impl Instance {
+    fn new(context: &Context, name: &str) -> Outcome<Self> {
+        let config: Config = context.config()?;
+        let section = config.section("storage", name);
+        let section = section.map_err(|error| Exit::usage(error.to_string()))?;
+        let mut environment: Vec<(&'static str, OsString)> = Vec::new();
+        environment.extend(context.file.as_ref().map(|file| (CONFIG, file.into())));
+        environment.extend(context.profile.as_ref().map(|profile| (PROFILE, profile.into())));
+        let kept = Mutex::default();
+        Ok(Self { name: format!("{PREFIX}{name}"), section, environment, kept })
+    }
+}
+
+#[async_trait::async_trait]
+impl Subject for Instance {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn evidence(&self) -> Evidence {
+        Evidence::Embedded
+    }
+
+    async fn open(&self, place: &Place<'_>) -> Result<Arc<dyn StorageProvider>> {
+        let kept =
+            |store| self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(store).cloned();
+        if let Some(provider) = kept(place.store) {
+            return Ok(provider);
+        }
+        let path = place.root.join(place.store);
+        let section = match omni_storage::place_setting(self.section.provider()) {
+            Some(setting) => self.section.with(setting, &path.to_string_lossy()),
+            None => self.section.clone(),
+        };
+        let moved = omni_storage::place_setting(self.section.provider()).is_some();
+        let provider = registry()?.open(section).await?;
+        if provider.capabilities().durability == Durability::Memory && !moved {
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.insert(place.store.to_owned(), Arc::clone(&provider));
+        } else if !moved {
+            return Err(Error::new(
+                ErrorKind::Configuration,
+                format!(
+                    "provider {} cannot be given a place of its own, so its data would be touched",
+                    self.section.provider()
+                ),
+            ));
+        }
+        Ok(provider)
+    }
+
+    fn prepare_worker(&self, command: &mut Command) {
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+    }
+}

@@ -1,0 +1,37 @@
+//! `certify` and `diff-reports`: verdict, report, exit codes.
+
+use crate::Desk;
+
+#[test]
+fn the_embedded_default_keeps_some_clauses_without_configuration() {
+    let desk = Desk::new();
+    let said = desk.ok("certify --only STO-00 --seed 1");
+    assert!(said.contains("ok           STO-001"), "{said}");
+    assert!(said.contains("certified") && said.contains("seed 1"), "{said}");
+    assert!(!desk.path().join("omni-data").exists());
+}
+
+#[test]
+fn a_configured_instance_is_certified_on_a_place_of_its_own() {
+    let desk = Desk::new();
+    desk.write(
+        "omni.toml",
+        "[default.storage.main]\nprovider = \"local\"\n[memory.storage.main]\nprovider = \"memory\"\n",
+    );
+    desk.write("a", "1");
+    desk.ok("put a main:/a");
+    for line in ["certify main --only STO-08", "--profile memory certify main --only STO-08"] {
+        let said = desk.ok(line);
+        assert!(said.contains("ok           STO-080"), "{said}");
+    }
+    // A worker process finds the same instance.
+    assert!(desk.ok("certify main --only STO-164").contains("ok           STO-164"));
+    assert_eq!(desk.ok("ls -r"), "a\n");
+}
+
+#[test]
+fn a_clause_that_does_not_exist_is_told() {
+    assert!(Desk::new().fails(2, "certify --only STO-999").contains("STO-999"));
+    assert!(Desk::new().fails(2, "certify nobody").contains("nobody"));
+    assert!(Desk::new().fails(2, "diff-reports a b").contains("a"));
+}

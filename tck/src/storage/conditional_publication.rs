@@ -1,0 +1,168 @@
+//! When the condition of a put is decided: STO-068.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use omni_contracts::ErrorKind;
+use omni_contracts::storage::{Capability, DeleteOptions, Key, PutOptions, StorageProvider};
+
+use super::conditions::{Before, by, if_absent, if_match};
+use super::inputs::{KIB, MIB, has_content, has_no_object, key, payload, pending, put, streamed};
+use super::race::finished;
+use crate::check::{Outcome, check, fails_with, holds, ok};
+use crate::{Check, Context};
+
+pub(crate) const CHECKS: &[Check] = &[check!(
+    "STO-068",
+    condition_is_decided_at_publication,
+    "look at whether the condition is decided before the body was read instead of in the moment of publishing"
+)];
+
+/// What another writer does while a streamed put waits for its body.
+#[derive(Clone, Copy, Debug)]
+enum Meanwhile {
+    Creates,
+    CreatesAsStream,
+    CreatesEmpty,
+    Overwrites,
+    Deletes,
+    Recreates,
+}
+
+async fn condition_is_decided_at_publication(cx: &Context) -> Outcome {
+    let store = cx.open().await?;
+    let max = store.capabilities().limits.max_object_size.unwrap_or(u64::MAX);
+    // Before the pause and after it: within one buffer, above it, above what is sent in parts.
+    let splits = [
+        (1, 1),
+        (10, 70_000),
+        (64 * KIB + 1, 5),
+        (MIB + 1, MIB),
+        (5 * MIB + 1, 1),
+        (8 * MIB + 1, 9),
+    ];
+    let creates = [Meanwhile::Creates, Meanwhile::CreatesAsStream, Meanwhile::CreatesEmpty];
+    let mut changes = vec![];
+    if store.capabilities().has(Capability::ConditionalUpdate) {
+        changes.extend([Meanwhile::Overwrites, Meanwhile::Deletes, Meanwhile::Recreates]);
+    }
+    let mut number = 0;
+    for (first, rest) in splits.into_iter().filter(|(first, rest)| (first + rest) as u64 <= max) {
+        for length in [Some((first + rest) as u64), None] {
+            // Of the large ones one each is enough.
+            let few = if first > 100_000 { 1 } else { 3 };
+            let skip = number % 3;
+            for meanwhile in creates.iter().cycle().skip(skip).take(few) {
+                number += 1;
+                overtaken(cx, number, first, rest, length, *meanwhile).await?;
+            }
+            for meanwhile in changes.iter().cycle().skip(skip).take(few.min(changes.len())) {
+                number += 1;
+                overtaken(cx, number, first, rest, length, *meanwhile).await?;
+            }
+        }
+    }
+    // Without anybody in between, the paused put succeeds.
+    let free = key("alone");
+    let (gate, body) = pending(payload(1, 70_000), payload(2, 70_000), None);
+    let task = tokio::spawn({
+        let (store, free) = (Arc::clone(&store), free.clone());
+        async move { store.put(&free, body, &if_absent()).await }
+    });
+    gate.open();
+    let situation = "streamed put with IfAbsent on a free key";
+    ok(situation, finished(task.await)?)?;
+    let content = [payload(1, 70_000), payload(2, 70_000)].concat();
+    has_content(&*store, &free, &content, situation).await?;
+    Ok(())
+}
+
+/// A streamed conditional put that is overtaken while its body waits must fail, and change nothing.
+async fn overtaken(
+    cx: &Context,
+    number: usize,
+    first: usize,
+    rest: usize,
+    length: Option<u64>,
+    meanwhile: Meanwhile,
+) -> Outcome {
+    /// Far above what a store takes, far below what a person waits.
+    const PATIENCE: Duration = Duration::from_secs(20);
+    let store = cx.open().await?;
+    let key = key(format!("overtaken/{number}"));
+    let of_known_length = if length.is_some() { "known" } else { "unknown" };
+    let situation = format!(
+        "streamed put of {first} + {rest} bytes (length {of_known_length}) that waits after the first \
+         {first} while another writer acts: {meanwhile:?}"
+    );
+    let (options, kind) = match meanwhile {
+        Meanwhile::Creates | Meanwhile::CreatesAsStream | Meanwhile::CreatesEmpty => {
+            (if_absent(), ErrorKind::AlreadyExists)
+        }
+        Meanwhile::Overwrites | Meanwhile::Deletes | Meanwhile::Recreates => {
+            let base = ok("put", put(&*store, &key, "base").await)?;
+            (if_match(&base.version), ErrorKind::PreconditionFailed)
+        }
+    };
+    let (gate, body) = pending(payload(1, first), payload(2, rest), length);
+    let mut task = tokio::spawn({
+        let (store, key) = (Arc::clone(&store), key.clone());
+        async move { store.put(&key, body, &by(options, "paused")).await }
+    });
+    tokio::select! {
+        () = gate.reached() => {}
+        early = &mut task => {
+            let early = finished(early)?;
+            return holds(&situation, false, "the put reads its body to the end", early);
+        }
+    }
+    let acting = tokio::time::timeout(PATIENCE, act(&*store, &key, number, meanwhile));
+    let Ok(acted) = acting.await else {
+        task.abort();
+        return holds(situation, false, "other writers go on while a body waits", "they wait");
+    };
+    ok(format!("{situation}: the other writer"), acted)?;
+    let before = match meanwhile {
+        Meanwhile::Deletes => None,
+        _ => Some(Before::of(&*store, &key).await?),
+    };
+    gate.open();
+    fails_with(&situation, kind, finished(task.await)?)?;
+    match before {
+        Some(before) => before.is_unchanged(&*store, &situation).await,
+        None => has_no_object(&*store, &key, &situation).await,
+    }
+}
+
+async fn act(
+    store: &dyn StorageProvider,
+    key: &Key,
+    number: usize,
+    meanwhile: Meanwhile,
+) -> omni_contracts::Result<()> {
+    let content = payload(number as u64, 100);
+    match meanwhile {
+        Meanwhile::Creates => {
+            store.put(key, content.into(), &if_absent()).await?;
+        }
+        Meanwhile::CreatesAsStream => {
+            let body = streamed(content, &[7], None);
+            store.put(key, body, &PutOptions::default()).await?;
+        }
+        Meanwhile::CreatesEmpty => {
+            put(store, key, Bytes::new()).await?;
+        }
+        Meanwhile::Overwrites => {
+            put(store, key, content).await?;
+        }
+        Meanwhile::Deletes => {
+            store.delete(key, &DeleteOptions::default()).await?;
+        }
+        Meanwhile::Recreates => {
+            store.delete(key, &DeleteOptions::default()).await?;
+            put(store, key, "base").await?;
+        }
+    }
+    Ok(())
+}
