@@ -46,12 +46,13 @@ pub fn main(subjects: Vec<Arc<dyn Subject>>) -> ExitCode {
         };
     }
     let arguments = Arguments::from_args();
-    let seed = match std::env::var(SEED).map(|seed| seed.parse()) {
-        Err(_) => Options::default().seed,
-        Ok(Ok(seed)) => seed,
-        Ok(Err(_)) => return refuse(&format!("{SEED} must be a whole number from 0")),
-    };
-    let options = Options { seed, rerun: command(), ..Options::default() };
+    let mut options = Options { rerun: command(), ..Options::default() };
+    if let Some(seed) = std::env::var_os(SEED) {
+        match seed.to_str().and_then(|seed| seed.parse().ok()) {
+            Some(seed) => options.seed = seed,
+            None => return refuse(&format!("{SEED} must be a whole number from 0")),
+        }
+    }
     let runtime = Arc::new(runtime());
     let runs: Vec<_> = subjects
         .into_iter()
@@ -59,7 +60,7 @@ pub fn main(subjects: Vec<Arc<dyn Subject>>) -> ExitCode {
         .collect();
     let trials = runs.iter().flat_map(|run| trials(run, &runtime)).collect();
     if !arguments.list {
-        eprintln!("seed {seed}");
+        eprintln!("seed {}", options.seed);
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     let written = match std::env::var_os(REPORT) {
@@ -80,7 +81,7 @@ pub fn main(subjects: Vec<Arc<dyn Subject>>) -> ExitCode {
 struct Run {
     subject: String,
     options: Options,
-    header: Mutex<Option<Header>>,
+    header: Header,
     session: Result<Session, String>,
     results: Mutex<HashMap<&'static str, ClauseReport>>,
 }
@@ -93,13 +94,7 @@ impl Run {
         if let Ok(session) = &session {
             header.declared(session);
         }
-        Self {
-            subject: name,
-            options: options.clone(),
-            header: Mutex::new(Some(header)),
-            session,
-            results: Mutex::default(),
-        }
+        Self { subject: name, options: options.clone(), header, session, results: Mutex::default() }
     }
 
     fn try_clause(&self, planned: &Planned, runtime: &Runtime) -> Result<(), Failed> {
@@ -114,17 +109,16 @@ impl Run {
         failed
     }
 
-    fn report(&self) -> Option<Report> {
-        let header = self.header.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        let session = match &self.session {
+    fn report(self) -> Report {
+        let session = match self.session {
             Ok(session) => session,
-            Err(error) => return Some(header.unreachable(error.clone())),
+            Err(error) => return self.header.unreachable(error),
         };
-        let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut results = self.results.into_inner().unwrap_or_else(PoisonError::into_inner);
         let clauses = Planned::all().map(|planned| {
             results.remove(planned.clause.id).unwrap_or_else(|| session.without_running(&planned))
         });
-        Some(header.finish(clauses.collect()))
+        self.header.finish(clauses.collect())
     }
 }
 
@@ -186,12 +180,12 @@ fn write(runs: Vec<Arc<Run>>, folder: &Path) -> std::io::Result<()> {
         eprintln!("no report: nextest runs each clause in a process of its own; use cargo test");
         return Ok(());
     }
-    for run in runs {
-        if let Some(report) = run.report() {
-            let folder = folder.join(&run.subject);
-            report.write(&folder)?;
-            eprintln!("{}: {}, see {}", run.subject, report.verdict(), folder.display());
-        }
+    // The tests, which shared the runs, have ended.
+    for run in runs.into_iter().filter_map(Arc::into_inner) {
+        let folder = folder.join(&run.subject);
+        let report = run.report();
+        report.write(&folder)?;
+        eprintln!("{}: {}, see {}", report.subject, report.verdict(), folder.display());
     }
     Ok(())
 }

@@ -73,6 +73,9 @@ pub enum Event<'a> {
 /// Makes its own multi-thread runtime: an async program calls it through `spawn_blocking`. A subject
 /// that cannot be opened gives a report that is not certified.
 ///
+/// Some clauses start the running program again, as another process on the same store: a program that
+/// calls this asks [`worker::requested`](crate::worker::requested) first thing in its `main`.
+///
 /// # Panics
 ///
 /// When the system gives no threads.
@@ -98,11 +101,12 @@ pub fn certify(
     report
 }
 
-/// The runtime of a run: real parallelism also on a machine with one core.
+/// The runtime of a run. More threads than cores: the system then interrupts tasks anywhere, which
+/// shows races, and a provider that blocks a thread does not stop the run.
 pub(crate) fn runtime() -> Runtime {
     let cpus = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cpus.max(4))
+        .worker_threads(cpus.max(8))
         .enable_all()
         .build()
         .expect("the system gives threads")

@@ -1,7 +1,11 @@
 //! The providers of this repository, as subjects. The suites know none of them.
 
+#[cfg(feature = "provider-local")]
+mod local;
 #[cfg(feature = "provider-memory")]
 mod memory;
 
+#[cfg(feature = "provider-local")]
+pub use local::Local;
 #[cfg(feature = "provider-memory")]
 pub use memory::Memory;
