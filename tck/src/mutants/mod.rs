@@ -8,7 +8,10 @@ mod atomicity;
 mod calls;
 mod conditional_reads;
 mod conditional_writes;
+mod delete;
 mod keys;
+mod listing;
+mod paging;
 mod ranges;
 mod sabotage;
 mod streams;
@@ -100,6 +103,9 @@ pub fn mutants() -> impl Iterator<Item = &'static Mutant> {
         streams::MUTANTS,
         conditional_writes::MUTANTS,
         conditional_reads::MUTANTS,
+        listing::MUTANTS,
+        paging::MUTANTS,
+        delete::MUTANTS,
     ]
     .into_iter()
     .flatten()
