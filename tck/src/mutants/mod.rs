@@ -5,12 +5,15 @@
 //! one of their tables.
 
 mod atomicity;
+mod attributes;
 mod calls;
 mod conditional_reads;
 mod conditional_writes;
+mod copy;
 mod delete;
 mod keys;
 mod listing;
+mod multipart;
 mod paging;
 mod ranges;
 mod sabotage;
@@ -106,6 +109,9 @@ pub fn mutants() -> impl Iterator<Item = &'static Mutant> {
         listing::MUTANTS,
         paging::MUTANTS,
         delete::MUTANTS,
+        attributes::MUTANTS,
+        copy::MUTANTS,
+        multipart::MUTANTS,
     ]
     .into_iter()
     .flatten()
