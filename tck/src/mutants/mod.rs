@@ -7,18 +7,23 @@
 mod atomicity;
 mod attributes;
 mod calls;
+mod capabilities;
 mod conditional_reads;
 mod conditional_writes;
+mod consistency;
 mod copy;
 mod delete;
+mod errors;
 mod keys;
 mod listing;
 mod multipart;
+mod outcome;
 mod paging;
 mod ranges;
 mod sabotage;
 mod streams;
 mod subject;
+mod versioning;
 mod versions;
 mod write_and_read;
 
@@ -112,6 +117,11 @@ pub fn mutants() -> impl Iterator<Item = &'static Mutant> {
         attributes::MUTANTS,
         copy::MUTANTS,
         multipart::MUTANTS,
+        versioning::MUTANTS,
+        outcome::MUTANTS,
+        consistency::MUTANTS,
+        capabilities::MUTANTS,
+        errors::MUTANTS,
     ]
     .into_iter()
     .flatten()
