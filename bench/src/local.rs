@@ -9,7 +9,7 @@ use futures_util::future::try_join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
+use object_store::{ObjectStoreExt, WriteMultipart};
 use omni_provider_local::{LocalDurability, LocalSettings, LocalStorage};
 use omni_storage::{Key, Storage};
 use opendal::{Operator, services};

@@ -82,15 +82,22 @@ impl ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &self.0;
-        f.write_str(&inner.problem)?;
         let place = [
             inner.key.as_ref().map(|key| format!("key {key}")),
-            inner.value.as_ref().map(|value| format!("value `{}`", value.escape_debug())),
+            inner.value.as_ref().map(|value| format!("value `{value}`")),
             inner.origin.as_ref().map(Origin::to_string),
             inner.profile.as_ref().map(|name| format!("profile {name}")),
         ];
         let place: Vec<_> = place.into_iter().flatten().collect();
-        if place.is_empty() { Ok(()) } else { write!(f, " ({})", place.join(", ")) }
+        let text = match place.as_slice() {
+            [] => inner.problem.clone(),
+            place => format!("{} ({})", inner.problem, place.join(", ")),
+        };
+        // Whatever the parts hold, the whole is one line.
+        text.chars().try_for_each(|c| match c.is_control() {
+            true => write!(f, "{}", c.escape_debug()),
+            false => write!(f, "{c}"),
+        })
     }
 }
 
@@ -106,11 +113,11 @@ impl From<ConfigError> for Error {
 pub(crate) fn unknown(what: &str, word: &str, allowed: &[&str]) -> String {
     let nearest = allowed
         .iter()
-        .map(|candidate| (strsim::jaro_winkler(word, candidate), *candidate))
-        .filter(|(similarity, _)| *similarity > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0));
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), *candidate))
+        .filter(|(distance, _)| *distance <= 1 + word.len() / 5)
+        .min();
     let hint = nearest.map_or(String::new(), |(_, name)| format!(", did you mean `{name}`"));
-    format!("unknown {what} `{}`{hint}; {}", word.escape_debug(), allowed_are(allowed))
+    format!("unknown {what} `{word}`{hint}; {}", allowed_are(allowed))
 }
 
 /// `allowed are a, b`, in alphabetical order.

@@ -174,7 +174,7 @@ impl Loader {
             return Ok(Profile::new(&name));
         }
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        let chosen = if by_variable { " chosen by OMNI_PROFILE" } else { "" };
+        let chosen = if by_variable { "; OMNI_PROFILE selects it" } else { "" };
         let problem = unknown("profile", &name, &known);
         Err(ConfigError::new(format!("{problem}{chosen}")).origin(origin.clone()))
     }
@@ -366,12 +366,18 @@ impl Provider for Layer {
 }
 
 impl Sources {
-    /// Where the value with this tag, at this key, was stated.
+    /// Where the value with this tag, at this key, was stated. For a key that is missing in a table
+    /// that variables made, that is one of them.
     pub(crate) fn origin_of(&self, key: &str, tag: Tag) -> Origin {
-        let key = key.split('[').next().unwrap_or(key);
-        match self.names.get(key) {
-            Some(name) if self.is_environment(tag) => Origin::Environment(name.clone()),
-            _ => self.origin.clone(),
+        if !self.is_environment(tag) {
+            return self.origin.clone();
+        }
+        let exact = self.names.get(key.split('[').next().unwrap_or(key));
+        let table = key.rfind('.').map_or("", |dot| &key[..=dot]);
+        let beside = || self.names.iter().find(|(name, _)| name.starts_with(table));
+        match exact.or_else(|| beside().map(|(_, name)| name)) {
+            Some(name) => Origin::Environment(name.clone()),
+            None => self.origin.clone(),
         }
     }
 

@@ -106,8 +106,7 @@ impl Section {
         for requirement in &self.reserved.require {
             if let Err(error) = capabilities.require(requirement) {
                 let place = self.place("require", self.tag_of("require"));
-                let problem = format!("{} of provider {}", error.message(), self.provider());
-                return Err(ConfigError::new(problem)
+                return Err(ConfigError::new(error.message())
                     .key(format!("{}.require", self.key))
                     .value(requirement.clone())
                     .origin(place)
@@ -141,6 +140,7 @@ impl Section {
     pub(crate) fn wrong_provider(&self, problem: impl Into<String>) -> ConfigError {
         ConfigError::new(problem)
             .key(format!("{}.provider", self.key))
+            .value(self.provider().to_owned())
             .origin(self.place("provider", self.tag_of("provider")))
             .profile(&self.sources.profile)
     }

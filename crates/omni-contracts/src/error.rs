@@ -2,7 +2,6 @@
 //! operation took effect. Rendering of configuration errors lives in `omni-config`.
 
 use std::borrow::Cow;
-use std::convert::Infallible;
 use std::fmt;
 use std::time::Duration;
 
@@ -321,12 +320,6 @@ impl fmt::Debug for Error {
             .field("resource", &self.0.resource)
             .field("source", &self.0.source)
             .finish()
-    }
-}
-
-impl From<Infallible> for Error {
-    fn from(never: Infallible) -> Self {
-        match never {}
     }
 }
 

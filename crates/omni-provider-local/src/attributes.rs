@@ -10,9 +10,7 @@ pub(crate) fn encode(attributes: &Attributes) -> Option<Vec<u8>> {
     if attributes.is_empty() {
         return None;
     }
-    let fields = attributes
-        .fields()
-        .filter_map(|(name, value)| value.map(|value| (name, value)));
+    let fields = attributes.fields().filter_map(|(name, value)| value.map(|value| (name, value)));
     let metadata = attributes.metadata.iter();
     let metadata = metadata.map(|(name, value)| (name.as_str(), value.as_str()));
     let mut encoded = Vec::new();
@@ -78,13 +76,7 @@ mod tests {
 
     #[test]
     fn damage_is_noticed() {
-        for damaged in [
-            &[1][..],
-            &[1, 0],
-            &[1, 0, b'a'],
-            &[1, 0, 0xff, 0, 0],
-            &[9, 9, 1],
-        ] {
+        for damaged in [&[1][..], &[1, 0], &[1, 0, b'a'], &[1, 0, 0xff, 0, 0], &[9, 9, 1]] {
             assert_eq!(decode(damaged), None, "{damaged:?}");
         }
     }

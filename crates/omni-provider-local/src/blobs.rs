@@ -71,23 +71,14 @@ impl Blobs {
         durability: LocalDurability,
         busy_timeout: Duration,
     ) -> Self {
-        Self {
-            folder,
-            durability,
-            busy_timeout,
-            session: Mutex::new(None),
-        }
+        Self { folder, durability, busy_timeout, session: Mutex::new(None) }
     }
 
     /// A new, empty file. Blocks.
     pub(crate) fn create(&self) -> Result<BlobWriter> {
         let blob = self.reserve()?;
         let file = File::create_new(&blob.path).context("create the file", &blob.path)?;
-        Ok(BlobWriter {
-            file,
-            blob,
-            sync: self.durability == LocalDurability::Disk,
-        })
+        Ok(BlobWriter { file, blob, sync: self.durability == LocalDurability::Disk })
     }
 
     /// A second name for a file, or a copy where the file system has no second names. Files never
@@ -144,10 +135,7 @@ impl Blobs {
         };
         let number = session.next.fetch_add(1, Ordering::Relaxed);
         Ok(Blob {
-            id: FileId {
-                session: Arc::clone(&session.name),
-                number,
-            },
+            id: FileId { session: Arc::clone(&session.name), number },
             path: session.path.join(number.to_string()),
             kept: Keep::default(),
             session,
@@ -170,12 +158,7 @@ impl Blobs {
         if self.durability == LocalDurability::Disk {
             sync_folder(&files)?;
         }
-        Ok(Session {
-            name: name.into(),
-            path,
-            next: AtomicU64::new(1),
-            lock,
-        })
+        Ok(Session { name: name.into(), path, next: AtomicU64::new(1), lock })
     }
 }
 
@@ -207,9 +190,7 @@ impl BlobWriter {
     /// Syncs the file and its name, if the durability asks for it. Blocks.
     pub(crate) fn finish(self) -> Result<Blob> {
         if self.sync {
-            self.file
-                .sync_data()
-                .context("sync the file", &self.blob.path)?;
+            self.file.sync_data().context("sync the file", &self.blob.path)?;
             self.blob.session.sync()?;
         }
         Ok(self.blob)
@@ -249,9 +230,7 @@ impl Drop for Session {
 pub(crate) fn sync_folder(path: &Path) -> Result<()> {
     // Only Unix can sync a folder; elsewhere the file system orders names itself.
     if cfg!(unix) {
-        File::open(path)
-            .and_then(|folder| folder.sync_all())
-            .context("sync the folder", path)?;
+        File::open(path).and_then(|folder| folder.sync_all()).context("sync the folder", path)?;
     }
     Ok(())
 }
@@ -264,16 +243,10 @@ pub(crate) fn random() -> u64 {
 
 /// The content of a file is not as long as its record says, or the file is gone for good.
 pub(crate) fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// A file that keeps being replaced while it is read.
 pub(crate) fn changed_too_often() -> Error {
-    Error::new(
-        ErrorKind::Conflict,
-        "the object was replaced again and again while it was read",
-    )
+    Error::new(ErrorKind::Conflict, "the object was replaced again and again while it was read")
 }

@@ -19,8 +19,9 @@ pub(crate) async fn finished<T>(work: JoinHandle<Result<T>>) -> Result<T> {
     match work.await {
         Ok(outcome) => outcome,
         Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
-        Err(error) => Err(
-            Error::new(ErrorKind::Unavailable, "the runtime is shutting down").with_source(error),
-        ),
+        Err(error) => {
+            Err(Error::new(ErrorKind::Unavailable, "the runtime is shutting down")
+                .with_source(error))
+        }
     }
 }

@@ -38,11 +38,7 @@ impl Failure {
         let code = error.sqlite_error().map_or(0, |error| error.extended_code);
         let rolled_back = matches!(code & 0xff, ffi::SQLITE_FULL | ffi::SQLITE_BUSY);
         Self {
-            effect: if rolled_back {
-                Effect::No
-            } else {
-                Effect::Unknown
-            },
+            effect: if rolled_back { Effect::No } else { Effect::Unknown },
             is_divisible: rolled_back,
             ..Self::rolled_back(error, index)
         }
@@ -114,15 +110,11 @@ fn describe(error: &rusqlite::Error, index: &Path) -> Error {
         };
     };
     let (kind, what) = match extended_code & 0xff {
-        ffi::SQLITE_FULL => (
-            ErrorKind::CapacityExceeded,
-            "no space is left for the index",
-        ),
+        ffi::SQLITE_FULL => (ErrorKind::CapacityExceeded, "no space is left for the index"),
         // The shared memory beside the index could not grow: for want of space, on a file system.
-        ffi::SQLITE_IOERR if *extended_code == ffi::SQLITE_IOERR_SHMSIZE => (
-            ErrorKind::CapacityExceeded,
-            "no space is left for the index",
-        ),
+        ffi::SQLITE_IOERR if *extended_code == ffi::SQLITE_IOERR_SHMSIZE => {
+            (ErrorKind::CapacityExceeded, "no space is left for the index")
+        }
         ffi::SQLITE_CORRUPT => (ErrorKind::Corrupt, "the index is damaged"),
         ffi::SQLITE_NOTADB => (ErrorKind::Corrupt, "the index is not an SQLite database"),
         ffi::SQLITE_PERM | ffi::SQLITE_READONLY | ffi::SQLITE_AUTH => {
@@ -132,10 +124,9 @@ fn describe(error: &rusqlite::Error, index: &Path) -> Error {
         ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED | ffi::SQLITE_PROTOCOL => {
             (ErrorKind::Unavailable, "another process holds the index")
         }
-        ffi::SQLITE_IOERR | ffi::SQLITE_NOMEM => (
-            ErrorKind::Unavailable,
-            "the index cannot be read or written",
-        ),
+        ffi::SQLITE_IOERR | ffi::SQLITE_NOMEM => {
+            (ErrorKind::Unavailable, "the index cannot be read or written")
+        }
         _ => (ErrorKind::Internal, "the index failed"),
     };
     Error::new(kind, format!("{what}: {index}: {error}"))
@@ -180,18 +171,9 @@ mod tests {
     #[test]
     fn full_disks_are_capacity_and_read_only_ones_permission() {
         let kind = |kind: io::ErrorKind| from_io(kind.into(), "write", Path::new("f")).kind();
-        assert_eq!(
-            kind(io::ErrorKind::StorageFull),
-            ErrorKind::CapacityExceeded
-        );
-        assert_eq!(
-            kind(io::ErrorKind::QuotaExceeded),
-            ErrorKind::CapacityExceeded
-        );
-        assert_eq!(
-            kind(io::ErrorKind::ReadOnlyFilesystem),
-            ErrorKind::PermissionDenied
-        );
+        assert_eq!(kind(io::ErrorKind::StorageFull), ErrorKind::CapacityExceeded);
+        assert_eq!(kind(io::ErrorKind::QuotaExceeded), ErrorKind::CapacityExceeded);
+        assert_eq!(kind(io::ErrorKind::ReadOnlyFilesystem), ErrorKind::PermissionDenied);
         let sqlite = |code| {
             let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
             from_sqlite(error, Path::new("index.sqlite"))
@@ -199,10 +181,7 @@ mod tests {
         assert_eq!(sqlite(ffi::SQLITE_FULL).kind(), ErrorKind::CapacityExceeded);
         assert_eq!(sqlite(ffi::SQLITE_CORRUPT).kind(), ErrorKind::Corrupt);
         assert_eq!(sqlite(ffi::SQLITE_NOTADB).kind(), ErrorKind::Corrupt);
-        assert_eq!(
-            sqlite(ffi::SQLITE_READONLY_DBMOVED).kind(),
-            ErrorKind::PermissionDenied
-        );
+        assert_eq!(sqlite(ffi::SQLITE_READONLY_DBMOVED).kind(), ErrorKind::PermissionDenied);
         let busy = sqlite(ffi::SQLITE_BUSY);
         assert!(busy.is_retryable());
         assert!(busy.message().contains("index.sqlite"), "{busy}");

@@ -103,10 +103,7 @@ impl VersionsPage {
         token: Option<&PageToken>,
         limit: Option<usize>,
     ) -> Result<Self> {
-        let bounds = ListRequest {
-            limit,
-            ..ListRequest::default()
-        };
+        let bounds = ListRequest { limit, ..ListRequest::default() };
         bounds.validate()?;
         let after = token.map(|token| -> Result<_> {
             let (key, write) = versions_of(prefix).open(token)?;
@@ -139,10 +136,7 @@ impl VersionsPage {
         let rows = params![start, KeysBelow(end.as_deref()), before, limit];
         let mut found = statement
             .query_map(rows, |row| {
-                let version = VersionEntry {
-                    object: read_entry(row)?,
-                    current: row.get(5)?,
-                };
+                let version = VersionEntry { object: read_entry(row)?, current: row.get(5)? };
                 Ok((version, row.get::<_, u64>(1)?))
             })?
             .collect::<rusqlite::Result<Vec<_>>>()?;

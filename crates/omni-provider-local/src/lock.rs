@@ -50,10 +50,7 @@ pub(crate) struct Pause {
 
 impl Pause {
     pub(crate) fn until(deadline: Instant) -> Self {
-        Self {
-            deadline,
-            next: Duration::from_micros(50),
-        }
+        Self { deadline, next: Duration::from_micros(50) }
     }
 
     /// Sleeps; false when the deadline has passed.

@@ -57,10 +57,7 @@ pub(crate) fn find_upload(
     let attributes = match encoded {
         None => Attributes::none(),
         Some(encoded) => attributes::decode(&encoded).map(Arc::new).ok_or_else(|| {
-            Error::new(
-                ErrorKind::Corrupt,
-                "the attributes of the upload cannot be decoded",
-            )
+            Error::new(ErrorKind::Corrupt, "the attributes of the upload cannot be decoded")
         })?,
     };
     let mut statement = connection.prepare_cached(concat!(
@@ -97,21 +94,13 @@ impl Upload {
     /// `InvalidArgument` for a part that was not received, or was replaced since.
     fn choose(&self, stated: &[Part]) -> Result<Vec<Record>> {
         let record = |part: &Part| {
-            let at = self
-                .parts
-                .binary_search_by_key(&part.number, |(number, _)| *number);
+            let at = self.parts.binary_search_by_key(&part.number, |(number, _)| *number);
             let Ok(at) = at else {
-                return Err(Error::invalid(format!(
-                    "part {} was not received",
-                    part.number
-                )));
+                return Err(Error::invalid(format!("part {} was not received", part.number)));
             };
             let record = &self.parts[at].1;
             if record.stamp.token() != part.version.as_str() || record.size != part.size {
-                return Err(Error::invalid(format!(
-                    "part {} was replaced since",
-                    part.number
-                )));
+                return Err(Error::invalid(format!("part {} was replaced since", part.number)));
             }
             Ok(record.clone())
         };
@@ -124,10 +113,7 @@ pub(crate) fn validate(parts: &[Part]) -> Result<()> {
     if parts.is_empty() {
         return Err(Error::invalid("completing needs at least one part"));
     }
-    match parts
-        .windows(2)
-        .find(|pair| pair[0].number >= pair[1].number)
-    {
+    match parts.windows(2).find(|pair| pair[0].number >= pair[1].number) {
         None => Ok(()),
         Some(pair) => Err(Error::invalid(format!(
             "parts are stated once each, by number; part {} stands before part {}",
@@ -155,16 +141,10 @@ pub(crate) fn plan(
     drop(snapshot);
     let size = parts.iter().map(|part| part.size).sum();
     refuse_above(max_size, size)?;
-    let crc = parts.iter().fold(Crc32c::default(), |crc, part| {
-        crc.followed_by(part.crc, part.size)
-    });
+    let crc =
+        parts.iter().fold(Crc32c::default(), |crc, part| crc.followed_by(part.crc, part.size));
     crc.expect(options.checksum)?;
-    Ok(Completion::Join(Join {
-        size,
-        crc,
-        parts,
-        attributes: upload.attributes,
-    }))
+    Ok(Completion::Join(Join { size, crc, parts, attributes: upload.attributes }))
 }
 
 /// The object of an upload that is gone because it was completed; else what stopped the caller.
@@ -227,9 +207,7 @@ pub(crate) fn join(
             return Err(part.damaged(&format!("has {written} bytes instead of {}", part.size)));
         }
     }
-    writer
-        .finish()
-        .map(|blob| Some(Content::File(Arc::new(blob))))
+    writer.finish().map(|blob| Some(Content::File(Arc::new(blob))))
 }
 
 fn open(blobs: &Blobs, part: &Record) -> Result<Option<std::fs::File>> {
@@ -265,10 +243,7 @@ impl Transaction<'_> {
     ) -> Result<UploadId, Stop> {
         let id = self.stamp().token();
         let insert = "INSERT INTO uploads (key, id, created, attributes) VALUES (?1, ?2, ?3, ?4)";
-        self.execute(
-            insert,
-            params![key, id, self.now(), attributes::encode(attributes)],
-        )?;
+        self.execute(insert, params![key, id, self.now(), attributes::encode(attributes)])?;
         Ok(UploadId::new(id))
     }
 
@@ -350,10 +325,7 @@ impl UploadsPage {
             let (key, id) = uploads_of(prefix).open(token)?;
             Ok((key.to_owned(), id.to_owned()))
         });
-        Ok(Self {
-            prefix: prefix.clone(),
-            after: after.transpose()?,
-        })
+        Ok(Self { prefix: prefix.clone(), after: after.transpose()? })
     }
 
     pub(crate) fn read(self, connection: &Connection) -> Result<UploadPage, Stop> {

@@ -74,9 +74,7 @@ impl Find {
     ) -> Result<(Record, Option<Vec<u8>>), Stop> {
         let read = |row: &Row<'_>| Ok((Record::read(row, 0)?, row.get(COLUMN_COUNT)?));
         let Some(version) = version else {
-            let found = connection
-                .prepare_cached(self.current)?
-                .query_row([key], read);
+            let found = connection.prepare_cached(self.current)?.query_row([key], read);
             return found.optional()?.ok_or_else(|| no_object().into());
         };
         let unknown = || Stop::from(no_such_version(version));
@@ -143,10 +141,8 @@ pub(crate) fn read_ranges(
     gap: u64,
     key: &str,
 ) -> Result<Vec<Bytes>> {
-    let exact: Vec<_> = ranges
-        .iter()
-        .map(|range| range.resolve(record.size))
-        .collect::<Result<_>>()?;
+    let exact: Vec<_> =
+        ranges.iter().map(|range| range.resolve(record.size)).collect::<Result<_>>()?;
     let merged = match found {
         Found::Whole(bytes) => vec![(0..record.size, bytes.clone())],
         Found::File(file) => coalesced_ranges(&exact, gap)

@@ -47,11 +47,7 @@ pub(crate) fn open(settings: LocalSettings) -> Result<LocalStorage> {
     sweep(&folder, &connection, &index)?;
     drop(opening);
 
-    let blobs = Arc::new(Blobs::new(
-        folder.clone(),
-        settings.durability,
-        settings.busy_timeout,
-    ));
+    let blobs = Arc::new(Blobs::new(folder.clone(), settings.durability, settings.busy_timeout));
     let writer = Writer::start(WriterState {
         connection,
         index: index.clone(),

@@ -28,11 +28,7 @@ impl LocalStorage {
                 Found::Whole(bytes) => Ok(bytes.slice(range.start as usize..range.end as usize)),
                 Found::File(file) => {
                     let reading = Reading::new(file, record, &range, key.as_str())?;
-                    if reading.is_short() {
-                        Ok(reading.read_all()?)
-                    } else {
-                        Err(reading)
-                    }
+                    if reading.is_short() { Ok(reading.read_all()?) } else { Err(reading) }
                 }
             };
             Ok((meta, range, opened))
@@ -58,13 +54,7 @@ impl LocalStorage {
         let (key, ranges, options) = (key.clone(), ranges.to_vec(), options.clone());
         let read = self.readers.run(move |connection| {
             let (record, _, found) = objects::open(connection, &blobs, key.as_str(), &options)?;
-            Ok(objects::read_ranges(
-                &record,
-                &found,
-                &ranges,
-                gap,
-                key.as_str(),
-            )?)
+            Ok(objects::read_ranges(&record, &found, &ranges, gap, key.as_str())?)
         });
         read.await
     }
@@ -72,9 +62,7 @@ impl LocalStorage {
     pub(crate) async fn try_head(&self, key: &Key, options: &GetOptions) -> Result<ObjectMeta> {
         self.expect_versioning(options.version.as_ref())?;
         let (key, options) = (key.clone(), options.clone());
-        self.readers
-            .run(move |connection| objects::head(connection, key.as_str(), &options))
-            .await
+        self.readers.run(move |connection| objects::head(connection, key.as_str(), &options)).await
     }
 
     pub(crate) async fn try_list(&self, request: &ListRequest) -> Result<ListPage> {

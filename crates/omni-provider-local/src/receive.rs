@@ -44,11 +44,21 @@ pub(crate) struct Terms {
     pub(crate) checksum: Option<Crc32c>,
 }
 
-/// Reads `body` to its end. Dropped before that, or failing, it leaves nothing behind.
-pub(crate) async fn receive(blobs: &Arc<Blobs>, mut body: Body, terms: Terms) -> Result<Received> {
+/// Reads `body` to its end. Failing, it leaves nothing behind; dropped, nothing once a write that is
+/// under way has ended.
+pub(crate) async fn receive(blobs: &Arc<Blobs>, body: Body, terms: Terms) -> Result<Received> {
     refuse_above(terms.max_size, body.length().unwrap_or(0))?;
-    let mut batch = Batch::default();
     let mut sink = Sink::new(Arc::clone(blobs));
+    let received = read_to_end(body, terms, &mut sink).await;
+    if received.is_err() {
+        // Its file goes when the write that is under way has ended.
+        let _ = sink.written().await;
+    }
+    received
+}
+
+async fn read_to_end(mut body: Body, terms: Terms, sink: &mut Sink) -> Result<Received> {
+    let mut batch = Batch::default();
     let mut crc = Crc32c::default();
     let mut size = 0;
     while let Some(mut chunk) = body.next().await.transpose()? {
@@ -133,25 +143,20 @@ struct Sink {
 
 impl Sink {
     fn new(blobs: Arc<Blobs>) -> Self {
-        Self {
-            blobs,
-            writing: None,
-        }
+        Self { blobs, writing: None }
     }
 
     /// Waits for the batch before, then begins to write this one.
     async fn write(&mut self, pieces: Vec<Bytes>) -> Result<()> {
         let writer = self.written().await?;
         let blobs = Arc::clone(&self.blobs);
-        self.writing = Some(tokio::task::spawn_blocking(move || {
-            append(writer, &blobs, &pieces)
-        }));
+        self.writing = Some(tokio::task::spawn_blocking(move || append(writer, &blobs, &pieces)));
         Ok(())
     }
 
-    async fn finish(mut self, pieces: Vec<Bytes>) -> Result<Blob> {
+    async fn finish(&mut self, pieces: Vec<Bytes>) -> Result<Blob> {
         let writer = self.written().await?;
-        let blobs = self.blobs;
+        let blobs = Arc::clone(&self.blobs);
         blocking(move || append(writer, &blobs, &pieces)?.finish()).await
     }
 

@@ -94,19 +94,13 @@ impl Record {
             })?,
         };
         Ok(Self {
-            stamp: Stamp {
-                write: row.get(first)?,
-                tag: row.get(first + 1)?,
-            },
+            stamp: Stamp { write: row.get(first)?, tag: row.get(first + 1)? },
             size: row.get(first + 2)?,
             modified: row.get(first + 3)?,
             crc: Crc32c::from_u32(row.get(first + 4)?),
             place: match row.get(first + 5)? {
                 None => Place::Inline,
-                Some(session) => Place::File(FileId {
-                    session,
-                    number: row.get(first + 6)?,
-                }),
+                Some(session) => Place::File(FileId { session, number: row.get(first + 6)? }),
             },
             attributes,
             write_id: row.get(first + 8)?,
@@ -131,10 +125,7 @@ impl Record {
         };
         Error::new(
             ErrorKind::Corrupt,
-            format!(
-                "the content of version {} in {place} {what}",
-                self.stamp.token()
-            ),
+            format!("the content of version {} in {place} {what}", self.stamp.token()),
         )
     }
 
@@ -159,10 +150,7 @@ pub(crate) use entry_columns;
 
 /// Reads the columns that a listing needs, which come first in the row.
 pub(crate) fn read_entry(row: &Row<'_>) -> rusqlite::Result<ObjectEntry> {
-    let stamp = Stamp {
-        write: row.get(1)?,
-        tag: row.get(2)?,
-    };
+    let stamp = Stamp { write: row.get(1)?, tag: row.get(2)? };
     let version = stamp.version().map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(1, Type::Integer, error.into())
     })?;
@@ -181,9 +169,7 @@ pub(crate) fn time(milliseconds: u64) -> SystemTime {
 
 /// Milliseconds since 1970; a clock before 1970 counts as 1970.
 pub(crate) fn now() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     since.as_millis() as u64
 }
 
@@ -193,24 +179,12 @@ mod tests {
 
     #[test]
     fn tokens_name_one_stamp_and_stay_short() {
-        let largest = Stamp {
-            write: i64::MAX as u64,
-            tag: Stamp::TAG_MASK,
-        };
+        let largest = Stamp { write: i64::MAX as u64, tag: Stamp::TAG_MASK };
         assert!(largest.token().len() <= 23);
         for stamp in [largest, Stamp { write: 1, tag: 0 }] {
             assert_eq!(Stamp::parse(&stamp.token()), Some(stamp));
         }
-        for foreign in [
-            "",
-            "1",
-            "-",
-            "1-",
-            "01-000000",
-            "1-0",
-            "1-00000A",
-            "x-000000",
-        ] {
+        for foreign in ["", "1", "-", "1-", "01-000000", "1-0", "1-00000A", "x-000000"] {
             assert_eq!(Stamp::parse(foreign), None, "{foreign:?}");
         }
     }

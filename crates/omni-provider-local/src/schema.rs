@@ -77,9 +77,7 @@ const STATEMENTS: usize = 64;
 /// Whether there is no index yet; refuses one that is not ours before anything is changed.
 pub(crate) fn is_fresh(connection: &Connection, index: &Path) -> Result<bool> {
     let number = |sql: &str| -> Result<i64> {
-        connection
-            .query_row(sql, [], |row| row.get(0))
-            .map_err(|error| from_sqlite(error, index))
+        connection.query_row(sql, [], |row| row.get(0)).map_err(|error| from_sqlite(error, index))
     };
     let application_id = number("PRAGMA application_id")?;
     let version = number("PRAGMA user_version")?;

@@ -77,10 +77,7 @@ impl LocalSettings {
     /// The default settings in the folder `path`.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self {
-            path: path.into(),
-            ..Self::default()
-        }
+        Self { path: path.into(), ..Self::default() }
     }
 
     pub(crate) fn validate(&self) -> Result<()> {
@@ -136,9 +133,8 @@ const MILLISECONDS: Quantity = Quantity(
 impl Quantity {
     fn parse(&self, text: &str) -> Option<u64> {
         let text = text.trim().to_ascii_lowercase();
-        let unit_at = text
-            .find(|character: char| !character.is_ascii_digit())
-            .unwrap_or(text.len());
+        let unit_at =
+            text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
         let (number, unit) = text.split_at(unit_at);
         let number = u64::from_str(number).ok()?;
         let unit = unit.trim();
@@ -166,8 +162,7 @@ impl Visitor<'_> for Quantity {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<u64, E> {
-        self.parse(text)
-            .ok_or_else(|| E::custom(format!("expected {}, this is {text:?}", self.0)))
+        self.parse(text).ok_or_else(|| E::custom(format!("expected {}, this is {text:?}", self.0)))
     }
 }
 
@@ -189,9 +184,7 @@ fn optional_size<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::E
 fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     let milliseconds = from.deserialize_any(MILLISECONDS)?;
     if milliseconds > u64::from(u32::MAX / 2) {
-        return Err(D::Error::custom(
-            "a busy timeout is at most 24 days, this is longer",
-        ));
+        return Err(D::Error::custom("a busy timeout is at most 24 days, this is longer"));
     }
     Ok(Duration::from_millis(milliseconds))
 }
@@ -248,10 +241,8 @@ mod tests {
     #[test]
     fn refuses_values_that_cannot_work() {
         let no_path = LocalSettings::at("");
-        let too_large = LocalSettings {
-            inline_limit: MAX_INLINE_LIMIT + 1,
-            ..LocalSettings::default()
-        };
+        let too_large =
+            LocalSettings { inline_limit: MAX_INLINE_LIMIT + 1, ..LocalSettings::default() };
         for settings in [no_path, too_large] {
             let error = settings.validate().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Configuration);

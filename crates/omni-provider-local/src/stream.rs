@@ -145,9 +145,7 @@ impl Reading {
         lease.filled = self.left.min(CHUNK as u64) as usize;
         self.left -= lease.filled as u64;
         for block in lease.buffer[..lease.filled].chunks_mut(BLOCK) {
-            self.file
-                .read_exact(block)
-                .map_err(|error| self.record.unreadable(error))?;
+            self.file.read_exact(block).map_err(|error| self.record.unreadable(error))?;
             if self.whole {
                 self.seen.update(block);
             }
@@ -163,9 +161,6 @@ fn check(seen: Crc32c, record: &Record) -> Result<()> {
     if seen == record.crc {
         Ok(())
     } else {
-        Err(record.damaged(&format!(
-            "has CRC-32C {seen}, it was stored with {}",
-            record.crc
-        )))
+        Err(record.damaged(&format!("has CRC-32C {seen}, it was stored with {}", record.crc)))
     }
 }

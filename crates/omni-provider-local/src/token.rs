@@ -14,20 +14,14 @@ pub(crate) struct KeysBelow<'a>(pub(crate) Option<&'a str>);
 
 impl ToSql for KeysBelow<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        let bound = self
-            .0
-            .map_or(ValueRef::Blob(&[]), |end| ValueRef::Text(end.as_bytes()));
+        let bound = self.0.map_or(ValueRef::Blob(&[]), |end| ValueRef::Text(end.as_bytes()));
         Ok(ToSqlOutput::Borrowed(bound))
     }
 }
 
 /// What a token continues: which operation, and its arguments. A token is good for nothing else.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Listing<'a>(
-    pub(crate) &'static str,
-    pub(crate) &'a str,
-    pub(crate) &'a str,
-);
+pub(crate) struct Listing<'a>(pub(crate) &'static str, pub(crate) &'a str, pub(crate) &'a str);
 
 impl Listing<'_> {
     /// The token after the entry named `name`; `rest` tells entries of the same name apart.
@@ -75,25 +69,13 @@ mod tests {
         let listing = Listing("list", "a/", "/");
         let token = listing.token("a/\u{1f600}.b", "1-2");
         assert_eq!(listing.open(&token).unwrap(), ("a/\u{1f600}.b", "1-2"));
-        for other in [
-            Listing("list", "a/", ""),
-            Listing("list", "a", "//"),
-            Listing("versions", "a/", "/"),
-        ] {
+        for other in
+            [Listing("list", "a/", ""), Listing("list", "a", "//"), Listing("versions", "a/", "/")]
+        {
             assert!(other.open(&token).is_err(), "{other:?}");
         }
-        for foreign in [
-            "",
-            ".",
-            "a.b.c",
-            "00000000.1.\u{1f600}",
-            "x",
-            &token.as_str()[1..],
-        ] {
-            assert!(
-                listing.open(&PageToken::new(foreign)).is_err(),
-                "{foreign:?}"
-            );
+        for foreign in ["", ".", "a.b.c", "00000000.1.\u{1f600}", "x", &token.as_str()[1..]] {
+            assert!(listing.open(&PageToken::new(foreign)).is_err(), "{foreign:?}");
         }
     }
 }

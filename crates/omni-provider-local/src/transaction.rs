@@ -162,9 +162,7 @@ impl<'a> Transaction<'a> {
                     columns!(),
                     " FROM versions WHERE key = ?1 AND write = ?2 AND tag = ?3"
                 ))?
-                .query_row(params![key, stamp.write, stamp.tag], |row| {
-                    Record::read(row, 0)
-                })
+                .query_row(params![key, stamp.write, stamp.tag], |row| Record::read(row, 0))
                 .optional()?,
         };
         let record = older.ok_or_else(|| no_such_version(version))?;
@@ -272,10 +270,7 @@ impl<'a> Transaction<'a> {
     /// A stamp that nothing else has.
     pub(crate) fn stamp(&mut self) -> Stamp {
         self.writes += 1;
-        Stamp {
-            write: self.writes,
-            tag: self.tag,
-        }
+        Stamp { write: self.writes, tag: self.tag }
     }
 
     pub(crate) fn execute(&self, sql: &str, params: impl Params) -> rusqlite::Result<usize> {
@@ -294,11 +289,7 @@ impl<'a> Transaction<'a> {
 /// The current object of `key`.
 pub(crate) fn current(connection: &Connection, key: &str) -> rusqlite::Result<Option<Record>> {
     connection
-        .prepare_cached(concat!(
-            "SELECT ",
-            columns!(),
-            " FROM objects WHERE key = ?1"
-        ))?
+        .prepare_cached(concat!("SELECT ", columns!(), " FROM objects WHERE key = ?1"))?
         .query_row([key], |row| Record::read(row, 0))
         .optional()
 }
@@ -310,8 +301,5 @@ pub(crate) fn check(condition: &WriteCondition, current: Option<&Record>) -> Res
 }
 
 pub(crate) fn no_such_version(version: &Version) -> Error {
-    Error::new(
-        ErrorKind::NotFound,
-        format!("the object has no version {version}"),
-    )
+    Error::new(ErrorKind::NotFound, format!("the object has no version {version}"))
 }

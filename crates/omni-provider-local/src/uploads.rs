@@ -118,8 +118,6 @@ impl LocalStorage {
 
     pub(crate) async fn try_abort_upload(&self, key: &Key, upload: &UploadId) -> Result<()> {
         let (key, upload) = (key.clone(), upload.clone());
-        self.writer
-            .run(move |transaction| transaction.abort_upload(key.as_str(), &upload))
-            .await
+        self.writer.run(move |transaction| transaction.abort_upload(key.as_str(), &upload)).await
     }
 }

@@ -29,9 +29,7 @@ impl LocalStorage {
         let write_id = options.write_id.as_ref().map(|id| id.as_str().to_owned());
         let new = received.into_record(Arc::clone(&options.attributes), write_id);
         let (key, condition) = (key.clone(), options.condition.clone());
-        self.writer
-            .run(move |transaction| transaction.put(key.as_str(), &condition, &new))
-            .await
+        self.writer.run(move |transaction| transaction.put(key.as_str(), &condition, &new)).await
     }
 
     pub(crate) async fn try_delete(&self, key: &Key, options: &DeleteOptions) -> Result<Deleted> {
@@ -57,17 +55,13 @@ impl LocalStorage {
         match &options.attributes {
             Some(attributes) => attributes.validate()?,
             None if from == to => {
-                return Err(Error::invalid(
-                    "a copy of an object to itself needs new attributes",
-                ));
+                return Err(Error::invalid("a copy of an object to itself needs new attributes"));
             }
             None => {}
         }
         for _ in 0..FOLLOWS {
             let key = from.clone();
-            let find = self
-                .readers
-                .run(move |index| Ok(current(index, key.as_str())?));
+            let find = self.readers.run(move |index| Ok(current(index, key.as_str())?));
             let source = find.await?.ok_or_else(no_object)?;
             if let Some(version) = &options.source_version {
                 check(&WriteCondition::IfMatch(version.clone()), Some(&source))?;
@@ -122,13 +116,7 @@ impl Received {
         attributes: Arc<Attributes>,
         write_id: Option<String>,
     ) -> NewRecord {
-        NewRecord {
-            size: self.size,
-            crc: self.crc,
-            content: self.content,
-            attributes,
-            write_id,
-        }
+        NewRecord { size: self.size, crc: self.crc, content: self.content, attributes, write_id }
     }
 }
 

@@ -98,10 +98,7 @@ impl Writer {
             .name("omni-local-writer".to_owned())
             .spawn(move || thread.run(&changes))
             .context("start the writer thread", &folder)?;
-        Ok(Self {
-            queue: Some(queue),
-            thread: Some(thread),
-        })
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
     /// Applies `change` in a transaction and returns its outcome after the commit.
@@ -114,16 +111,10 @@ impl Writer {
         F: FnMut(&mut Transaction<'_>) -> Result<T, Stop> + Send + 'static,
     {
         let (answer, outcome) = oneshot::channel();
-        let job = Change {
-            change,
-            outcome: None,
-            answer,
-        };
+        let job = Change { change, outcome: None, answer };
         let queue = self.queue.as_ref().ok_or_else(thread_ended)?;
         queue.send(Box::new(job)).map_err(|_| thread_ended())?;
-        outcome
-            .await
-            .map_err(|_| thread_ended().with_effect(Effect::Unknown))?
+        outcome.await.map_err(|_| thread_ended().with_effect(Effect::Unknown))?
     }
 }
 

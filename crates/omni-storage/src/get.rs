@@ -43,10 +43,16 @@ impl<'a> Get<'a> {
     /// # Errors
     ///
     /// As [`StorageProvider::get_ranges`](crate::StorageProvider::get_ranges).
-    pub async fn ranges(self, ranges: Vec<ByteRange>) -> Result<Vec<Bytes>> {
-        let provider = self.target.provider;
-        let key = self.target.key(Operation::GetRanges)?;
-        provider.get_ranges(&key, &ranges, &self.options).await
+    pub fn ranges<R: Into<ByteRange>>(
+        self,
+        ranges: impl IntoIterator<Item = R>,
+    ) -> impl Future<Output = Result<Vec<Bytes>>> + Send {
+        let ranges: Vec<ByteRange> = ranges.into_iter().map(Into::into).collect();
+        async move {
+            let provider = self.target.provider;
+            let key = self.target.key(Operation::GetRanges)?;
+            provider.get_ranges(&key, &ranges, &self.options).await
+        }
     }
 }
 

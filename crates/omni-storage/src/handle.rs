@@ -10,18 +10,18 @@ use omni_contracts::storage::{
     ByteRange, Capabilities, Deleted, Intercepted, Key, Part, PartNumber, PresignRequest,
     PresignedUrl, StorageProvider, UploadId, UploadPage,
 };
-use omni_contracts::{Body, Call, Error, ErrorKind, Interceptor, Operation, Result, Scope};
+use omni_contracts::{Body, Call, ErrorKind, Interceptor, Operation, Result, Scope};
 use tokio::io::AsyncRead;
 
 use crate::{
-    CompleteUpload, Copy, CreateUpload, Delete, Get, Head, List, OpenWriter, Put, Versions, delete,
-    io, providers,
+    CompleteUpload, Copy, CreateUpload, Delete, Get, Head, IntoKey, List, OpenWriter, Put,
+    Versions, delete, io, providers,
 };
 
 /// Objects under keys, wherever they are kept. Cheap to clone; clones are the same storage.
 ///
-/// A key is anything that converts into a [`Key`]: a text, which is validated, or a `Key` that was
-/// validated before. The error of an invalid key appears when the call is awaited.
+/// A key is a text, which is validated, or a [`Key`] that was validated before; see [`IntoKey`]. The
+/// error of an invalid key appears when the call is awaited.
 #[derive(Clone)]
 pub struct Storage {
     /// The outermost layer: what every call goes to.
@@ -155,52 +155,36 @@ impl Storage {
 /// Objects.
 impl Storage {
     /// Stores an object as a whole, or nothing: texts, bytes, or a [`Body`].
-    pub fn put<K>(&self, key: K, body: impl Into<Body>) -> Put<'_>
-    where
-        K: TryInto<Key>,
-        K::Error: Into<Error>,
-    {
+    pub fn put(&self, key: impl IntoKey, body: impl Into<Body>) -> Put<'_> {
         Put::new(self.target(key), body.into())
     }
 
     /// Stores an object from a stream of chunks of any size. For a length that is known use
     /// [`put`](Self::put) with [`Body::from_stream`], which enforces it.
-    pub fn put_stream<K>(
+    pub fn put_stream(
         &self,
-        key: K,
+        key: impl IntoKey,
         stream: impl Stream<Item = Result<Bytes>> + Send + 'static,
-    ) -> Put<'_>
-    where
-        K: TryInto<Key>,
-        K::Error: Into<Error>,
-    {
+    ) -> Put<'_> {
         self.put(key, Body::from_stream(stream, None))
     }
 
     /// Stores an object from a reader, to its end.
-    pub fn put_reader<K>(&self, key: K, reader: impl AsyncRead + Send + 'static) -> Put<'_>
-    where
-        K: TryInto<Key>,
-        K::Error: Into<Error>,
-    {
+    pub fn put_reader(
+        &self,
+        key: impl IntoKey,
+        reader: impl AsyncRead + Send + 'static,
+    ) -> Put<'_> {
         self.put(key, io::body_of(reader))
     }
 
     /// Opens an object for writing; see [`Writer`](crate::Writer).
-    pub fn writer<K>(&self, key: K) -> OpenWriter
-    where
-        K: TryInto<Key>,
-        K::Error: Into<Error>,
-    {
-        OpenWriter::new(Arc::clone(&self.provider), key.try_into().map_err(Into::into))
+    pub fn writer(&self, key: impl IntoKey) -> OpenWriter {
+        OpenWriter::new(Arc::clone(&self.provider), key.into_key())
     }
 
     /// Reads an object, or a range of it.
-    pub fn get<K>(&self, key: K) -> Get<'_>
-    where
-        K: TryInto<Key>,
-        K::Error: Into<Error>,
-    {
+    pub fn get(&self, key: impl IntoKey) -> Get<'_> {
         Get::new(self.target(key))
     }
 
@@ -210,22 +194,16 @@ impl Storage {
     /// # Errors
     ///
     /// As [`StorageProvider::get_ranges`].
-    pub async fn get_ranges<K, R>(&self, key: K, ranges: &[R]) -> Result<Vec<Bytes>>
-    where
-        K: TryInto<Key>,
-        K::Error: Into<Error>,
-        R: Clone + Into<ByteRange>,
-    {
-        let ranges = ranges.iter().cloned().map(Into::into).collect();
-        self.get(key).ranges(ranges).await
+    pub fn get_ranges<R: Into<ByteRange>>(
+        &self,
+        key: impl IntoKey,
+        ranges: impl IntoIterator<Item = R>,
+    ) -> impl Future<Output = Result<Vec<Bytes>>> + Send {
+        self.get(key).ranges(ranges)
     }
 
     /// Reads what is known about an object.
-    pub fn head<K>(&self, key: K) -> Head<'_>
-    where
-        K: TryInto<Key>,
-        K::Error: Into<Error>,
-    {
+    pub fn head(&self, key: impl IntoKey) -> Head<'_> {
         Head::new(self.target(key))
     }
 
@@ -234,11 +212,7 @@ impl Storage {
     /// # Errors
     ///
     /// As [`StorageProvider::head`], without `NotFound`.
-    pub async fn exists<K>(&self, key: K) -> Result<bool>
-    where
-        K: TryInto<Key>,
-        K::Error: Into<Error>,
-    {
+    pub async fn exists(&self, key: impl IntoKey) -> Result<bool> {
         match self.head(key).await {
             Ok(_) => Ok(true),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
@@ -247,22 +221,17 @@ impl Storage {
     }
 
     /// Deletes an object; deleting what is missing is a success.
-    pub fn delete<K>(&self, key: K) -> Delete<'_>
-    where
-        K: TryInto<Key>,
-        K::Error: Into<Error>,
-    {
+    pub fn delete(&self, key: impl IntoKey) -> Delete<'_> {
         Delete::new(self.target(key))
     }
 
     /// Deletes any number of objects, with a result for each, in the order of `keys`. One failure hides
     /// no other. Not atomic: dropped, some may be deleted.
-    pub async fn delete_many<K>(&self, keys: impl IntoIterator<Item = K>) -> Vec<Result<Deleted>>
-    where
-        K: TryInto<Key>,
-        K::Error: Into<Error>,
-    {
-        let keys = keys.into_iter().map(|key| key.try_into().map_err(Into::into)).collect();
+    pub async fn delete_many(
+        &self,
+        keys: impl IntoIterator<Item = impl IntoKey>,
+    ) -> Vec<Result<Deleted>> {
+        let keys = keys.into_iter().map(|key| key.into_key()).collect();
         delete::many(&*self.provider, keys).await
     }
 
@@ -283,14 +252,8 @@ impl Storage {
     }
 
     /// Copies an object within this storage. Between two, use [`transfer::copy`](crate::transfer::copy).
-    pub fn copy<F, T>(&self, from: F, to: T) -> Copy<'_>
-    where
-        F: TryInto<Key>,
-        F::Error: Into<Error>,
-        T: TryInto<Key>,
-        T::Error: Into<Error>,
-    {
-        Copy::new(from.try_into().map_err(Into::into), self.target(to))
+    pub fn copy(&self, from: impl IntoKey, to: impl IntoKey) -> Copy<'_> {
+        Copy::new(from.into_key(), self.target(to))
     }
 
     /// Lists all stored versions of the objects below `prefix`, by key, newest first.
@@ -304,32 +267,24 @@ impl Storage {
     /// # Errors
     ///
     /// As [`StorageProvider::presign`].
-    pub async fn presign<K>(&self, key: K, request: &PresignRequest) -> Result<PresignedUrl>
-    where
-        K: TryInto<Key>,
-        K::Error: Into<Error>,
-    {
+    pub async fn presign(
+        &self,
+        key: impl IntoKey,
+        request: &PresignRequest,
+    ) -> Result<PresignedUrl> {
         let target = self.target(key);
         target.provider.presign(&target.key(Operation::Presign)?, request).await
     }
 
-    fn target<K>(&self, key: K) -> Target<'_>
-    where
-        K: TryInto<Key>,
-        K::Error: Into<Error>,
-    {
-        Target { provider: &*self.provider, key: key.try_into().map_err(Into::into) }
+    fn target(&self, key: impl IntoKey) -> Target<'_> {
+        Target { provider: &*self.provider, key: key.into_key() }
     }
 }
 
 /// Explicit multipart uploads: parts in any order, from anywhere. All need `multipart`.
 impl Storage {
     /// Begins an upload; nothing is visible until it completes.
-    pub fn create_upload<K>(&self, key: K) -> CreateUpload<'_>
-    where
-        K: TryInto<Key>,
-        K::Error: Into<Error>,
-    {
+    pub fn create_upload(&self, key: impl IntoKey) -> CreateUpload<'_> {
         CreateUpload::new(self.target(key))
     }
 
@@ -338,17 +293,13 @@ impl Storage {
     /// # Errors
     ///
     /// As [`StorageProvider::upload_part`].
-    pub async fn upload_part<K>(
+    pub async fn upload_part(
         &self,
-        key: K,
+        key: impl IntoKey,
         upload: &UploadId,
         number: PartNumber,
         body: impl Into<Body>,
-    ) -> Result<Part>
-    where
-        K: TryInto<Key>,
-        K::Error: Into<Error>,
-    {
+    ) -> Result<Part> {
         let target = self.target(key);
         let body = body.into();
         let key = target.key(Operation::UploadPart)?;
@@ -360,26 +311,18 @@ impl Storage {
     /// # Errors
     ///
     /// As [`StorageProvider::list_parts`].
-    pub async fn list_parts<K>(&self, key: K, upload: &UploadId) -> Result<Vec<Part>>
-    where
-        K: TryInto<Key>,
-        K::Error: Into<Error>,
-    {
+    pub async fn list_parts(&self, key: impl IntoKey, upload: &UploadId) -> Result<Vec<Part>> {
         let target = self.target(key);
         self.provider.list_parts(&target.key(Operation::ListParts)?, upload).await
     }
 
     /// Joins the stated parts into the object.
-    pub fn complete_upload<'a, K>(
+    pub fn complete_upload<'a>(
         &'a self,
-        key: K,
+        key: impl IntoKey,
         upload: &'a UploadId,
         parts: &'a [Part],
-    ) -> CompleteUpload<'a>
-    where
-        K: TryInto<Key>,
-        K::Error: Into<Error>,
-    {
+    ) -> CompleteUpload<'a> {
         CompleteUpload::new(self.target(key), upload, parts)
     }
 
@@ -388,11 +331,7 @@ impl Storage {
     /// # Errors
     ///
     /// As [`StorageProvider::abort_upload`].
-    pub async fn abort_upload<K>(&self, key: K, upload: &UploadId) -> Result<()>
-    where
-        K: TryInto<Key>,
-        K::Error: Into<Error>,
-    {
+    pub async fn abort_upload(&self, key: impl IntoKey, upload: &UploadId) -> Result<()> {
         let target = self.target(key);
         self.provider.abort_upload(&target.key(Operation::AbortUpload)?, upload).await
     }

@@ -1,13 +1,8 @@
 //! The table of providers: the only place of this crate that names them.
 
-use std::sync::Arc;
-
-use omni_config::{Registry, Section};
+use omni_config::Registry;
 use omni_contracts::Result;
 use omni_contracts::storage::StorageProvider;
-
-/// What opening a provider returns.
-type Opened = Result<Arc<dyn StorageProvider>>;
 
 /// The providers that exist, and the cargo feature that compiles each in.
 const KNOWN: &[(&str, &str)] =
@@ -35,9 +30,15 @@ pub fn registry() -> Result<Registry<dyn StorageProvider>> {
         registry.alias(alias, name)?;
     }
     #[cfg(feature = "local")]
-    registry.register("local", local)?;
+    registry.register("local", |section| async move {
+        let settings = section.settings()?;
+        Ok(std::sync::Arc::new(omni_provider_local::LocalStorage::open(settings).await?) as _)
+    })?;
     #[cfg(feature = "memory")]
-    registry.register("memory", memory)?;
+    registry.register("memory", |section| async move {
+        let settings = section.settings()?;
+        Ok(std::sync::Arc::new(omni_provider_memory::MemoryStorage::new(settings)) as _)
+    })?;
     Ok(registry)
 }
 
@@ -46,16 +47,4 @@ pub fn registry() -> Result<Registry<dyn StorageProvider>> {
 #[must_use]
 pub fn place_setting(provider: &str) -> Option<&'static str> {
     PLACES.iter().find(|(name, _)| *name == provider).map(|(_, setting)| *setting)
-}
-
-#[cfg(feature = "local")]
-async fn local(section: Section) -> Opened {
-    let settings = section.settings()?;
-    Ok(Arc::new(omni_provider_local::LocalStorage::open(settings).await?))
-}
-
-#[cfg(feature = "memory")]
-async fn memory(section: Section) -> Opened {
-    let settings = section.settings()?;
-    Ok(Arc::new(omni_provider_memory::MemoryStorage::new(settings)))
 }

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt;
-use omni_contracts::storage::{Crc32c, Key, ObjectMeta};
+use omni_contracts::storage::{Crc32c, ObjectMeta};
 use omni_contracts::{Body, Effect, Error, ErrorKind, Operation, Result};
 
-use crate::Storage;
+use crate::{IntoKey, Storage};
 
 /// Copies an object from one storage to another, in bounded memory.
 ///
@@ -19,14 +19,13 @@ use crate::Storage;
 /// As [`StorageProvider::get`](crate::StorageProvider::get) and
 /// [`StorageProvider::put`](crate::StorageProvider::put); `Corrupt` when the two differ. Dropped, the
 /// target holds the old object or the new one.
-pub async fn copy<F, T>(from: &Storage, key: F, to: &Storage, to_key: T) -> Result<ObjectMeta>
-where
-    F: TryInto<Key>,
-    F::Error: Into<Error>,
-    T: TryInto<Key>,
-    T::Error: Into<Error>,
-{
-    let target: Result<Key> = to_key.try_into().map_err(Into::into);
+pub async fn copy(
+    from: &Storage,
+    key: impl IntoKey,
+    to: &Storage,
+    to_key: impl IntoKey,
+) -> Result<ObjectMeta> {
+    let target = to_key.into_key();
     let target = target.map_err(|error| error.at(Operation::Put, to.name(), ""))?;
     let object = from.get(key).await?;
     let source = object.meta().clone();

@@ -163,7 +163,7 @@ async fn one_read(
         other => ok(format!("{situation}: reading the body"), other)?,
     };
     equal(format!("{situation}: size by get"), &(seen.len() as u64), &found.meta.size)?;
-    if let Some(checksum) = found.meta.checksum {
+    if let Some(checksum) = found.meta.checksum.filter(|_| seen.len() < MIB) {
         equal(format!("{situation}: checksum by get"), &Crc32c::of(&seen), &checksum)?;
     }
     if contents.contains(&seen) {

@@ -45,7 +45,7 @@ async fn one_creator_wins(cx: &Context) -> Outcome {
             2 => &[Form::StreamOfUnknownLength],
             _ => &Form::ALL,
         };
-        let handles = if round % 3 == 0 { &stores[..] } else { &stores[..1] };
+        let handles = if round.is_multiple_of(3) { &stores[..] } else { &stores[..1] };
         let key = key(format!("race/{}/{round}", round % 7));
         create_race(handles, &key, RACERS, round, size, forms).await?;
         raced.push(key);
@@ -91,7 +91,8 @@ async fn create_race(
     let contents: Vec<Bytes> =
         (0..racers).map(|racer| payload((round * racers + racer) as u64 + 1, size)).collect();
     let over = Arc::new(AtomicBool::new(false));
-    let reader = (round % 3 == 0)
+    let reader = round
+        .is_multiple_of(3)
         .then(|| tokio::spawn(watch(Arc::clone(&handles[0]), key.clone(), Arc::clone(&over))));
     let running: Vec<_> = contents
         .iter()

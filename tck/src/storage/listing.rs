@@ -337,7 +337,7 @@ async fn entries_are_in_byte_order(cx: &Context) -> Outcome {
             asked(&request),
             wrong.is_none(),
             "each name greater than the one before, by the bytes of UTF-8",
-            &wrong,
+            wrong,
         )?;
         // Order without completeness would be cheap.
         equal(asked(&request), &expected(&keys, &request).len(), &seen.len())?;

@@ -53,7 +53,7 @@ pub(super) fn serve(subject: Arc<dyn Subject>) -> Result<(), String> {
         };
         say(&Reply::Ready);
         while let Some(command) = commands.recv().await {
-            match follow(&store, command).await {
+            match answer(&store, command).await {
                 Ok(reply) => say(&reply),
                 Err(error) => say(&Reply::Failed(Problem::from(&error))),
             }
@@ -74,43 +74,55 @@ pub(super) fn say(reply: &Reply) {
     }
 }
 
-async fn follow(store: &Arc<dyn StorageProvider>, command: Command) -> Result<Reply> {
+/// Follows a command that only a process of its own can, or any other.
+async fn answer(store: &Arc<dyn StorageProvider>, command: Command) -> Result<Reply> {
+    match command {
+        Command::Load { seed, clients } => load::run(store, seed, clients).await,
+        Command::Hang { key, content } => hang(Arc::clone(store), Key::new(key)?, content).await,
+        command => follow(store.as_ref(), command).await,
+    }
+}
+
+/// Follows a command that ends by itself.
+pub(crate) async fn follow(store: &dyn StorageProvider, command: Command) -> Result<Reply> {
     match command {
         Command::Put { key, content, condition, form } => {
             let options = PutOptions { condition: write_condition(condition)?, ..naming(content) };
             let meta = store.put(&Key::new(key)?, body(content, form), &options).await?;
-            Ok(written(&meta))
+            Ok(Reply::Written { version: meta.version.to_string() })
         }
         Command::Get { key } => {
             let got = store.get(&Key::new(key)?, &GetOptions::default()).await?;
-            let named = got.meta.attributes.metadata.get(NAMED);
-            let named = named.and_then(|text| serde_json::from_str(text).ok());
-            Ok(Reply::Object {
-                version: got.meta.version.as_str().to_owned(),
-                content: Content::recognise(&got.body.collect().await?),
-                named,
+            let object = described(&got.meta);
+            let content = Content::recognise(&got.body.collect().await?);
+            Ok(match object {
+                Reply::Object { version, named, .. } => Reply::Object { version, content, named },
+                other => other,
             })
         }
         Command::Head { key } => {
-            Ok(written(&store.head(&Key::new(key)?, &GetOptions::default()).await?))
+            Ok(described(&store.head(&Key::new(key)?, &GetOptions::default()).await?))
         }
-        Command::Delete { key } => {
-            store.delete(&Key::new(key)?, &DeleteOptions::default()).await?;
-            Ok(Reply::Done)
+        Command::Delete { key, if_match } => {
+            let if_match = if_match.map(Version::new).transpose()?;
+            let options = DeleteOptions { if_match, version: None };
+            let deleted = store.delete(&Key::new(key)?, &options).await?;
+            Ok(Reply::Deleted { existed: deleted.existed })
         }
         Command::List { prefix } => {
             let request = ListRequest::prefix(Prefix::new(prefix)?);
-            let entries: Vec<ListEntry> = list_all(store.as_ref(), request).try_collect().await?;
+            let entries: Vec<ListEntry> = list_all(store, request).try_collect().await?;
             let objects = entries.iter().filter_map(ListEntry::as_object);
             let named = |object: &omni_contracts::storage::ObjectEntry| {
                 (object.key.to_string(), object.version.to_string())
             };
             Ok(Reply::Listed(objects.map(named).collect()))
         }
-        Command::Race { prefix, count, seed } => race(store.as_ref(), &prefix, count, seed).await,
-        Command::Increment { key, times } => increment(store.as_ref(), &key, times).await,
-        Command::Load { seed, clients } => load::run(store, seed, clients).await,
-        Command::Hang { key, content } => hang(Arc::clone(store), Key::new(key)?, content).await,
+        Command::Race { prefix, count, seed } => race(store, &prefix, count, seed).await,
+        Command::Increment { key, times } => increment(store, &key, times).await,
+        Command::Load { .. } | Command::Hang { .. } => {
+            Err(Error::unsupported("writing for ever in the process of the check"))
+        }
         Command::Upload { key, parts } => {
             let key = Key::new(key)?;
             let upload = store.create_upload(&key, &PutOptions::default()).await?;
@@ -120,9 +132,7 @@ async fn follow(store: &Arc<dyn StorageProvider>, command: Command) -> Result<Re
             }
             Ok(Reply::Done)
         }
-        Command::Stream { content, length } => {
-            stream_through(store.as_ref(), content, length).await
-        }
+        Command::Stream { content, length } => stream_through(store, content, length).await,
     }
 }
 
@@ -145,8 +155,13 @@ pub(super) fn body(content: Content, form: Form) -> Body {
     }
 }
 
-fn written(meta: &ObjectMeta) -> Reply {
-    Reply::Written { version: meta.version.as_str().to_owned(), size: meta.size }
+fn described(meta: &ObjectMeta) -> Reply {
+    let named = meta.attributes.metadata.get(NAMED);
+    Reply::Object {
+        version: meta.version.to_string(),
+        content: None,
+        named: named.and_then(|text| serde_json::from_str(text).ok()),
+    }
 }
 
 fn write_condition(condition: Condition) -> Result<WriteCondition> {

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Place, Subject};
 
+pub(crate) use child::follow;
 pub(crate) use parent::Worker;
 pub(crate) use protocol::{Change, Command, Condition, Form, Length, Reply};
 

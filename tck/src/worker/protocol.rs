@@ -14,10 +14,10 @@ pub(crate) enum Command {
     Put { key: String, content: Content, condition: Condition, form: Form },
     /// Reads everything. Answer: `Object`.
     Get { key: String },
-    /// Reads the description. Answer: `Written`.
+    /// Reads the description. Answer: `Object` without content.
     Head { key: String },
-    /// Deletes. Answer: `Done`.
-    Delete { key: String },
+    /// Deletes. Answer: `Deleted`.
+    Delete { key: String, if_match: Option<String> },
     /// Lists all pages. Answer: `Listed`.
     List { prefix: String },
     /// Creates the keys `prefix` + 0, 1, 2... with `IfAbsent` as fast as it can, with contents of
@@ -70,8 +70,10 @@ pub(crate) enum Reply {
     Done,
     /// The operation failed.
     Failed(Problem),
-    /// What is known about the object.
-    Written { version: String, size: u64 },
+    /// The version that was written.
+    Written { version: String },
+    /// Whether there was an object, where the provider says so.
+    Deleted { existed: Option<bool> },
     /// The object: its content where it is one whole content, and what the attributes name.
     Object { version: String, content: Option<Content>, named: Option<Content> },
     /// Keys with their versions.

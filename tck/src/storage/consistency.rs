@@ -1,5 +1,0 @@
-//! Checks still to be written.
-
-use crate::Check;
-
-pub(crate) const CHECKS: &[Check] = &[];
