@@ -36,6 +36,22 @@ where
     Ok(results)
 }
 
+/// As [`race`], with the racers that `make` makes of their numbers.
+///
+/// # Errors
+///
+/// A failure when a racer panics.
+pub(crate) async fn race_of<T, F>(
+    racers: usize,
+    make: impl Fn(usize) -> F,
+) -> Result<Vec<T>, Failure>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    race((0..racers).map(make).collect()).await
+}
+
 /// The result of a task that must not panic.
 ///
 /// # Errors
