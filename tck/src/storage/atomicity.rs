@@ -622,11 +622,21 @@ async fn nothing_is_visible_before_the_end(cx: &Context) -> Outcome {
                     Some(size) => Before::object(&*store, key.clone(), payload(5, size)).await?,
                 };
                 let (gate, body) = pending(content.slice(..first), content.slice(first..), length);
-                let writer = {
+                let mut writer = {
                     let (store, key) = (Arc::clone(&store), key.clone());
                     tokio::spawn(async move { put(&*store, &key, body).await })
                 };
-                in_time(format!("{situation}: reading the source"), gate.reached()).await?;
+                let halfway = async {
+                    tokio::select! {
+                        () = gate.reached() => Ok(()),
+                        early = &mut writer => Err(Failure::new(
+                            situation.as_str(),
+                            "the source is read to its end before the put returns",
+                            format!("it returned {early:?}"),
+                        )),
+                    }
+                };
+                in_time(format!("{situation}: reading the source"), halfway).await??;
                 // Gives a provider that works in tasks of its own the time to show what it should not.
                 for _ in 0..10 {
                     yield_now().await;
