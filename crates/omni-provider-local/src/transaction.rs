@@ -204,10 +204,7 @@ impl<'a> Transaction<'a> {
         if room {
             return Ok(());
         }
-        let left = format!(
-            "less than {RESERVE} bytes are left: {}",
-            self.folder.display()
-        );
+        let left = format!("less than {RESERVE} bytes are left: {}", self.folder.display());
         Err(Error::new(ErrorKind::CapacityExceeded, left).into())
     }
 

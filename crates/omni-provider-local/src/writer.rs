@@ -226,12 +226,8 @@ impl Thread {
     /// Returns how many changes were applied.
     fn apply(&self, batch: &mut [Box<dyn Job>]) -> rusqlite::Result<(usize, Consequences)> {
         let state = &self.state;
-        let mut transaction = Transaction::new(
-            &state.connection,
-            &state.folder,
-            state.tag,
-            state.versioning,
-        )?;
+        let mut transaction =
+            Transaction::new(&state.connection, &state.folder, state.tag, state.versioning)?;
         let mut applied = 0;
         for job in batch {
             if transaction.is_full() {
