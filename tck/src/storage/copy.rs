@@ -1,5 +1,589 @@
-//! Checks still to be written.
+//! STO-120 to STO-126: copies within a store.
 
-use crate::Check;
+use std::sync::Arc;
 
-pub(crate) const CHECKS: &[Check] = &[];
+use bytes::Bytes;
+use omni_contracts::storage::{
+    Attributes, Capability, CompleteOptions, CopyOptions, Crc32c, DeleteOptions, Key, ObjectMeta,
+    PartNumber, PutOptions, StorageProvider, Version, WriteCondition,
+};
+use omni_contracts::{Body, ErrorKind, Result};
+
+use super::attributes::{full, has_attributes, metadata, put_with};
+use super::inputs::{
+    KIB, MIB, brief, chunked, has_content, head, key, listed, nasty_keys, payload, put, read,
+    same_bytes, stamped,
+};
+use super::race::race_of;
+use super::snapshot::Snapshot;
+use crate::check::{Failure, Outcome, check, equal, fails_with, holds, ok};
+use crate::{Check, Context};
+
+pub(crate) const CHECKS: &[Check] = &[
+    check!(
+        "STO-120",
+        copies_equal_their_source,
+        "copy content and attributes of one version of the source, and replace the whole target"
+    ),
+    check!(
+        "STO-121",
+        copies_are_independent,
+        "look at what source and target share: a file, a buffer, an entry of an index"
+    ),
+    check!(
+        "STO-122",
+        copy_of_nothing_changes_nothing,
+        "look the source up before touching the target; a prefix of keys is not a source"
+    ),
+    check!(
+        "STO-123",
+        copies_take_new_attributes,
+        "`attributes: Some` replaces all of the source's attributes, also with none"
+    ),
+    check!(
+        "STO-124",
+        copy_onto_itself_needs_attributes,
+        "compare the keys before any I/O; with attributes it is an ordinary write of the same content"
+    ),
+    check!(
+        "STO-125",
+        conditional_copies_hold,
+        "decide the condition in the same step that publishes the target"
+    ),
+    check!(
+        "STO-126",
+        copies_pin_the_source_version,
+        "compare the version of exactly the content that is copied, not of an earlier look"
+    ),
+];
+
+async fn copy(
+    store: &dyn StorageProvider,
+    from: &Key,
+    to: &Key,
+    options: &CopyOptions,
+) -> Result<ObjectMeta> {
+    store.copy(from, to, options).await
+}
+
+fn plain() -> CopyOptions {
+    CopyOptions::default()
+}
+
+fn with_attributes(attributes: Attributes) -> CopyOptions {
+    CopyOptions { attributes: Some(Arc::new(attributes)), ..plain() }
+}
+
+/// Expects an object that is exactly this, in every way to see it, and as `meta` says.
+async fn is_exactly(
+    store: &dyn StorageProvider,
+    at: &Key,
+    content: &Bytes,
+    attributes: &Attributes,
+    meta: &ObjectMeta,
+    situation: &str,
+) -> Outcome {
+    let seen = has_content(store, at, content, situation).await?;
+    has_attributes(store, at, attributes, situation).await?;
+    equal(format!("{situation}: what the call returned and get"), &seen, meta)?;
+    let about = ok(format!("{situation}: head"), head(store, at).await)?;
+    equal(format!("{situation}: what the call returned and head"), &about, meta)?;
+    if let Some(checksum) = meta.checksum {
+        equal(format!("{situation}: checksum"), &Crc32c::of(content), &checksum)?;
+    }
+    Ok(())
+}
+
+async fn copies_equal_their_source(cx: &Context) -> Outcome {
+    let store = &*cx.open().await?;
+    let from = key("dir/source");
+    let sizes = [0, 1, 4096, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, MIB + 3, 5 * MIB, 8 * MIB + 1];
+    let described = [
+        full(1),
+        Attributes::default(),
+        Attributes { metadata: metadata(&[("only", "metadata")]), ..Attributes::default() },
+    ];
+    for (number, size) in sizes.into_iter().enumerate() {
+        let content = payload(number as u64, size);
+        let attributes = &described[number % described.len()];
+        let bodies = [Body::from(content.clone()), chunked(content.clone(), &[10_000, 1])];
+        for (way, body) in bodies.into_iter().enumerate() {
+            ok("put of the source", put_with(store, &from, body, attributes).await)?;
+            let targets = ["fresh", "longer", "shorter", "dir/source/below", "dir"];
+            let large = if size > 2 * MIB { 2 } else { targets.len() };
+            for target in &targets[..large] {
+                let to = match *target {
+                    "longer" | "shorter" => key(format!("old/{target}")),
+                    "fresh" => key(format!("fresh/{number}/{way}")),
+                    below => key(below),
+                };
+                let old = match *target {
+                    "longer" => Some(payload(99, size + 1000)),
+                    "shorter" => Some(payload(98, size / 2)),
+                    _ => None,
+                };
+                let mut previous = None;
+                if let Some(old) = old {
+                    let meta = ok("put of the target", put_with(store, &to, old, &full(7)).await)?;
+                    previous = Some(meta.version);
+                }
+                let situation = format!("copy of {size} bytes to {}", brief(&to));
+                let source = ok("head of the source", head(store, &from).await)?;
+                let meta = ok(situation.clone(), copy(store, &from, &to, &plain()).await)?;
+                is_exactly(store, &to, &content, attributes, &meta, &situation).await?;
+                let after = format!("source after {situation}");
+                is_exactly(store, &from, &content, attributes, &source, &after).await?;
+                holds(
+                    format!("{situation}: version of the target"),
+                    previous.as_ref() != Some(&meta.version),
+                    "another than before",
+                    &meta.version,
+                )?;
+                let entries = ok(format!("{situation}: list"), listed(store, to.as_str()).await)?;
+                let entry = entries.iter().find(|entry| entry.key == to);
+                equal(
+                    format!("{situation}: size and version by list"),
+                    &Some((meta.size, meta.version.clone())),
+                    &entry.map(|entry| (entry.size, entry.version.clone())),
+                )?;
+            }
+        }
+    }
+    special_keys_copy(store).await?;
+    copies_of_a_moving_source_are_whole(cx, false).await
+}
+
+/// Every nasty key as target, then as source.
+async fn special_keys_copy(store: &dyn StorageProvider) -> Outcome {
+    let (from, to) = (key("special/from"), key("special/to"));
+    for (number, special) in nasty_keys().into_iter().enumerate() {
+        let seed = number as u64;
+        let content = payload(seed, 20 + number);
+        ok("put", put_with(store, &from, content.clone(), &full(seed)).await)?;
+        let situation = format!("copy to {}", brief(&special));
+        let meta = ok(situation.clone(), copy(store, &from, &special, &plain()).await)?;
+        is_exactly(store, &special, &content, &full(seed), &meta, &situation).await?;
+        ok("delete", store.delete(&from, &DeleteOptions::default()).await)?;
+        let situation = format!("copy of {}", brief(&special));
+        let meta = ok(situation.clone(), copy(store, &special, &to, &plain()).await)?;
+        is_exactly(store, &to, &content, &full(seed), &meta, &situation).await?;
+    }
+    Ok(())
+}
+
+/// What a source of write number `number` holds.
+fn moving(number: u64) -> (Bytes, Attributes) {
+    let size = if number.is_multiple_of(2) { 80 } else { 64 * KIB + 8 };
+    let attributes = Attributes {
+        metadata: metadata(&[("number", &number.to_string())]),
+        ..Attributes::default()
+    };
+    (stamped(number, size), attributes)
+}
+
+/// Copies while the source is overwritten: each copy is one state of the source, and with a source
+/// version that very one.
+async fn copies_of_a_moving_source_are_whole(cx: &Context, pinned: bool) -> Outcome {
+    let store = cx.open().await?;
+    let from = key("moving");
+    let (content, attributes) = moving(0);
+    ok("put", put_with(&*store, &from, content, &attributes).await)?;
+    let outcomes = race_of(4, |racer| {
+        let (store, from) = (Arc::clone(&store), from.clone());
+        async move {
+            for number in 0..60 {
+                if racer == 0 {
+                    let (content, attributes) = moving(number);
+                    ok("overwrite", put_with(&*store, &from, content, &attributes).await)?;
+                    tokio::task::yield_now().await;
+                } else {
+                    let to = key(format!("moved/{racer}"));
+                    copy_whole(&*store, &from, &to, pinned).await?;
+                }
+            }
+            Ok(())
+        }
+    })
+    .await?;
+    outcomes.into_iter().collect()
+}
+
+async fn copy_whole(store: &dyn StorageProvider, from: &Key, to: &Key, pinned: bool) -> Outcome {
+    let source = ok("head of the source", head(store, from).await)?;
+    let source_version = pinned.then(|| source.version.clone());
+    let result = copy(store, from, to, &CopyOptions { source_version, ..plain() }).await;
+    if pinned && result.as_ref().is_err_and(|e| e.kind() == ErrorKind::PreconditionFailed) {
+        return Ok(());
+    }
+    let meta = ok("copy while the source is overwritten", result)?;
+    let (_, seen) = ok("get of the copy", read(store, to).await)?;
+    let number = meta.attributes.metadata.get("number").and_then(|text| text.parse().ok());
+    let Some(number) = number else {
+        return Err(Failure::new(
+            "attributes of a copy while the source is overwritten",
+            "those of one write",
+            format!("{:?}", meta.attributes),
+        ));
+    };
+    same_bytes(
+        format!("content of a copy that has the attributes of write {number} of its source"),
+        &moving(number).0,
+        &seen,
+    )?;
+    if pinned {
+        equal(
+            "attributes of a copy of a stated version, while the source is overwritten",
+            &source.attributes,
+            &meta.attributes,
+        )?;
+    }
+    Ok(())
+}
+
+/// The ways to change one object, each by name.
+const CHANGES: &[&str] = &[
+    "overwrite of the same length",
+    "shorter overwrite",
+    "longer streamed overwrite",
+    "overwrite by an upload",
+    "copy of another over it",
+    "copy onto itself",
+    "delete",
+    "delete and put",
+];
+
+async fn change(store: &dyn StorageProvider, at: &Key, size: usize, how: &str) -> Outcome {
+    let outcome = match how {
+        "overwrite of the same length" => put(store, at, payload(50, size)).await.map(drop),
+        "shorter overwrite" => put(store, at, payload(51, size / 3)).await.map(drop),
+        "longer streamed overwrite" => {
+            put(store, at, chunked(payload(52, size + 999), &[8000])).await.map(drop)
+        }
+        "overwrite by an upload" if store.capabilities().has(Capability::Multipart) => {
+            upload(store, at, payload(53, size)).await.map(drop)
+        }
+        "copy of another over it" => copy(store, &key("another"), at, &plain()).await.map(drop),
+        "copy onto itself" => copy(store, at, at, &with_attributes(full(54))).await.map(drop),
+        "delete" => store.delete(at, &DeleteOptions::default()).await.map(drop),
+        "delete and put" => match store.delete(at, &DeleteOptions::default()).await {
+            Ok(_) => put(store, at, payload(55, size)).await.map(drop),
+            Err(error) => Err(error),
+        },
+        _ => Ok(()),
+    };
+    ok(format!("{how} of {}", brief(at)), outcome)
+}
+
+async fn upload(store: &dyn StorageProvider, at: &Key, content: Bytes) -> Result<ObjectMeta> {
+    let id = store.create_upload(at, &PutOptions::default()).await?;
+    let part = store.upload_part(at, &id, PartNumber::new(1)?, content.into()).await?;
+    store.complete_upload(at, &id, &[part], &CompleteOptions::default()).await
+}
+
+async fn copies_are_independent(cx: &Context) -> Outcome {
+    let store = &*cx.open().await?;
+    let (from, to, third) = (key("from"), key("to"), key("third"));
+    ok("put", put(store, &key("another"), payload(77, 3000)).await)?;
+    for size in [100, 4097, 64 * KIB + 1, 2 * MIB + 1] {
+        // Large ones take long, and some changes say nothing more about them.
+        for how in CHANGES.iter().filter(|how| size < MIB || !how.contains("copy")) {
+            for changed in [&from, &to] {
+                let content = payload(size as u64, size);
+                ok("put", put_with(store, &from, content.clone(), &full(1)).await)?;
+                let first = copy(store, &from, &to, &plain()).await;
+                let first = ok("copy", first)?;
+                let second = ok("copy of the copy", copy(store, &to, &third, &plain()).await)?;
+                let source = ok("head", head(store, &from).await)?;
+                change(store, changed, size, how).await?;
+                let kept = [(&from, &source), (&to, &first), (&third, &second)];
+                let kept: Vec<_> = kept.into_iter().filter(|(at, _)| *at != changed).collect();
+                let situation = format!(
+                    "copy of {size} bytes from {} to {}, then {how} of {}",
+                    brief(&from),
+                    brief(&to),
+                    brief(changed)
+                );
+                for (at, meta) in &kept {
+                    is_exactly(store, at, &content, &full(1), meta, &situation).await?;
+                }
+                // Freed space is used again.
+                for number in 0..3 {
+                    let filler = key(format!("filler/{number}"));
+                    ok("put", put(store, &filler, payload(60 + number, size)).await)?;
+                }
+                for (at, meta) in kept {
+                    let situation = format!("{situation}, then other puts");
+                    is_exactly(store, at, &content, &full(1), meta, &situation).await?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn copy_of_nothing_changes_nothing(cx: &Context) -> Outcome {
+    let store = &*cx.open().await?;
+    ok("put", put_with(store, &key("taken"), payload(1, 5000), &full(1)).await)?;
+    ok("put", put(store, &key("folder/object"), payload(2, 10)).await)?;
+    ok("put", put(store, &key("gone"), payload(3, 10)).await)?;
+    ok("delete", store.delete(&key("gone"), &DeleteOptions::default()).await)?;
+    let sources = ["never", "folder", "gone", "taken/x", "Taken", "take"];
+    let targets = ["free", "taken", "never/below"];
+    let mut options = vec![("plain", plain()), ("new attributes", with_attributes(full(3)))];
+    if store.capabilities().has(Capability::ConditionalCopy) {
+        let free = CopyOptions { condition: WriteCondition::IfAbsent, ..plain() };
+        options.push(("IfAbsent", free));
+    }
+    let keys: Vec<Key> = sources.iter().chain(&targets).map(key).collect();
+    let before = Snapshot::take(store, &keys).await?;
+    for source in sources {
+        for target in targets {
+            for (what, options) in &options {
+                if *what == "IfAbsent" && target == "taken" {
+                    continue;
+                }
+                let situation = format!("copy of missing {source:?} to {target:?}, {what}");
+                let result = copy(store, &key(source), &key(target), options).await;
+                fails_with(situation.clone(), ErrorKind::NotFound, result)?;
+                before.unchanged(store, &keys, &situation).await?;
+            }
+        }
+        let situation = format!("copy of missing {source:?} onto itself with attributes");
+        let result = copy(store, &key(source), &key(source), &with_attributes(full(3))).await;
+        fails_with(situation.clone(), ErrorKind::NotFound, result)?;
+        before.unchanged(store, &keys, &situation).await?;
+    }
+    Ok(())
+}
+
+async fn copies_take_new_attributes(cx: &Context) -> Outcome {
+    let store = &*cx.open().await?;
+    let from = key("from");
+    let fewer = Attributes {
+        content_type: Some("image/png".to_owned()),
+        metadata: metadata(&[("fresh", "1")]),
+        ..Attributes::default()
+    };
+    let new = [("none", Attributes::default()), ("fewer", fewer), ("all", full(2))];
+    for size in [0, 100, 64 * KIB + 1, 5 * MIB] {
+        let content = payload(size as u64, size);
+        for source in [full(1), Attributes::default()] {
+            let put = put_with(store, &from, content.clone(), &source).await;
+            let before = ok("put", put)?;
+            for (what, attributes) in &new {
+                for to in ["fresh", "taken"] {
+                    let to = key(format!("{to}/{size}"));
+                    if to.as_str().starts_with("taken") {
+                        let old = put_with(store, &to, payload(9, 2000), &full(9)).await;
+                        ok("put", old)?;
+                    } else {
+                        ok("delete", store.delete(&to, &DeleteOptions::default()).await)?;
+                    }
+                    let situation =
+                        format!("copy of {size} bytes to {} with attributes: {what}", brief(&to));
+                    let options = with_attributes(attributes.clone());
+                    let meta = ok(situation.clone(), copy(store, &from, &to, &options).await)?;
+                    is_exactly(store, &to, &content, attributes, &meta, &situation).await?;
+                    let after = format!("source after {situation}");
+                    is_exactly(store, &from, &content, &source, &before, &after).await?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn copy_onto_itself_needs_attributes(cx: &Context) -> Outcome {
+    let store = &*cx.open().await?;
+    for size in [0, 100, 64 * KIB + 1, 5 * MIB] {
+        let at = key(format!("self/{size}"));
+        let content = payload(size as u64, size);
+        let mut meta = ok("put", put_with(store, &at, content.clone(), &full(1)).await)?;
+        let result = copy(store, &at, &at, &plain()).await;
+        let situation = format!("copy of {size} bytes onto itself without attributes");
+        fails_with(situation.clone(), ErrorKind::InvalidArgument, result)?;
+        is_exactly(store, &at, &content, &full(1), &meta, &situation).await?;
+        for attributes in [full(2), full(2), Attributes::default(), full(3)] {
+            let situation = format!("copy of {size} bytes onto itself with attributes");
+            let old = meta.version.clone();
+            let options = CopyOptions {
+                source_version: Some(old.clone()),
+                ..with_attributes(attributes.clone())
+            };
+            meta = ok(situation.clone(), copy(store, &at, &at, &options).await)?;
+            is_exactly(store, &at, &content, &attributes, &meta, &situation).await?;
+            holds(
+                format!("{situation}: version"),
+                old != meta.version,
+                "another than before",
+                &meta.version,
+            )?;
+            let stale = copy(store, &at, &at, &options).await;
+            let situation = format!("{situation}, of a version that is not current");
+            fails_with(situation.clone(), ErrorKind::PreconditionFailed, stale)?;
+            is_exactly(store, &at, &content, &attributes, &meta, &situation).await?;
+        }
+    }
+    let result = copy(store, &key("none"), &key("none"), &plain()).await;
+    fails_with("copy of nothing onto itself", ErrorKind::InvalidArgument, result)?;
+    Ok(())
+}
+
+async fn conditional_copies_hold(cx: &Context) -> Outcome {
+    let store = cx.open().await?;
+    for size in [0, 10, 64 * KIB + 1] {
+        conditions_one_by_one(&*store, size).await?;
+    }
+    let declared = store.capabilities();
+    for round in 0..40 {
+        let size = if round % 8 == 7 { 64 * KIB + 8 } else { 16 };
+        let old = put_with(&*store, &key(format!("swap/{round}")), payload(1, 10), &full(1)).await;
+        let swap = WriteCondition::IfMatch(ok("put", old)?.version);
+        race_copies(&store, &format!("create/{round}"), size, WriteCondition::IfAbsent, false)
+            .await?;
+        race_copies(&store, &format!("swap/{round}"), size, swap, false).await?;
+        if declared.has(Capability::ConditionalCreate) {
+            let to = format!("both/{round}");
+            race_copies(&store, &to, size, WriteCondition::IfAbsent, true).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn conditions_one_by_one(store: &dyn StorageProvider, size: usize) -> Outcome {
+    let (from, free, taken) = (key("from"), key(format!("free/{size}")), key("taken"));
+    let content = payload(size as u64, size);
+    ok("put", put_with(store, &from, content.clone(), &full(1)).await)?;
+    let stale = ok("put", put_with(store, &taken, payload(2, 20), &full(2)).await)?.version;
+    ok("overwrite", put_with(store, &taken, payload(3, 30), &full(3)).await)?;
+    let keys = [from.clone(), free.clone(), taken.clone()];
+    let before = Snapshot::take(store, &keys).await?;
+    let current = ok("head", head(store, &taken).await)?.version;
+    let made_up = ok("making a version", Version::new("nobody-made-this"))?;
+    let with = |condition: &WriteCondition| CopyOptions { condition: condition.clone(), ..plain() };
+    let absent = WriteCondition::IfAbsent;
+    let failed = ErrorKind::PreconditionFailed;
+    let refused = [
+        (&taken, absent.clone(), ErrorKind::AlreadyExists),
+        (&taken, WriteCondition::IfMatch(stale), failed),
+        (&taken, WriteCondition::IfMatch(made_up.clone()), failed),
+        (&free, WriteCondition::IfMatch(current.clone()), failed),
+        (&free, WriteCondition::IfMatch(made_up), failed),
+    ];
+    for (to, condition, kind) in refused {
+        for attributes in [None, Some(Arc::new(full(5)))] {
+            let options = CopyOptions { attributes, ..with(&condition) };
+            let situation = format!("copy of {size} bytes to {} with {condition:?}", brief(to));
+            let result = copy(store, &from, to, &options).await;
+            fails_with(situation.clone(), kind, result)?;
+            before.unchanged(store, &keys, &situation).await?;
+        }
+    }
+    for (to, condition) in [(&free, absent), (&taken, WriteCondition::IfMatch(current))] {
+        let situation = format!("copy of {size} bytes to {} with {condition:?}", brief(to));
+        let meta = ok(situation.clone(), copy(store, &from, to, &with(&condition)).await)?;
+        is_exactly(store, to, &content, &full(1), &meta, &situation).await?;
+        let again = copy(store, &from, to, &with(&condition)).await;
+        holds(
+            format!("{situation}, a second time"),
+            again.is_err(),
+            "an error: the condition no longer holds",
+            again,
+        )?;
+    }
+    Ok(())
+}
+
+/// Copies of different sources to one key, all with one condition; half of them puts when `mixed`.
+async fn race_copies(
+    store: &Arc<dyn StorageProvider>,
+    to: &str,
+    size: usize,
+    condition: WriteCondition,
+    mixed: bool,
+) -> Outcome {
+    const RACERS: usize = 12;
+    let to = key(to);
+    let source = |racer: usize| key(format!("sources/{size}/{racer}"));
+    for racer in 0..RACERS {
+        if head(&**store, &source(racer)).await.is_err() {
+            let content = stamped(racer as u64, size);
+            ok("put", put_with(&**store, &source(racer), content, &full(racer as u64)).await)?;
+        }
+    }
+    let outcomes = race_of(RACERS, |racer| {
+        let (store, from, to) = (Arc::clone(store), source(racer), to.clone());
+        let condition = condition.clone();
+        async move {
+            if mixed && racer % 2 == 0 {
+                let attributes = Arc::new(full(racer as u64));
+                let options = PutOptions { condition, attributes, ..PutOptions::default() };
+                store.put(&to, stamped(racer as u64, size).into(), &options).await
+            } else {
+                store.copy(&from, &to, &CopyOptions { condition, ..plain() }).await
+            }
+        }
+    })
+    .await?;
+    let situation = format!("{RACERS} copies to {} at once with {condition:?}", brief(&to));
+    let lost = match condition {
+        WriteCondition::IfAbsent => ErrorKind::AlreadyExists,
+        _ => ErrorKind::PreconditionFailed,
+    };
+    let mut winners = Vec::new();
+    for (racer, outcome) in outcomes.into_iter().enumerate() {
+        match outcome {
+            Ok(meta) => winners.push((racer as u64, meta)),
+            lost_race => {
+                fails_with(format!("{situation}: a loser"), lost, lost_race)?;
+            }
+        }
+    }
+    let [(racer, meta)] = &winners[..] else {
+        let names: Vec<_> = winners.iter().map(|(racer, _)| racer).collect();
+        return Err(Failure::new(situation, "exactly one winner", format!("winners {names:?}")));
+    };
+    let content = stamped(*racer, size);
+    is_exactly(&**store, &to, &content, &full(*racer), meta, &situation).await
+}
+
+async fn copies_pin_the_source_version(cx: &Context) -> Outcome {
+    let store = &*cx.open().await?;
+    let (from, free, taken) = (key("from"), key("free"), key("taken"));
+    let keys = [from.clone(), free.clone(), taken.clone()];
+    for size in [0, 10, 64 * KIB + 1, 5 * MIB] {
+        let content = payload(size as u64, size);
+        let stale = ok("put", put_with(store, &from, content.clone(), &full(1)).await)?.version;
+        ok("delete", store.delete(&from, &DeleteOptions::default()).await)?;
+        let gone = ok("put", put_with(store, &from, content.clone(), &full(1)).await)?.version;
+        let meta = ok("overwrite", put_with(store, &from, content.clone(), &full(1)).await)?;
+        ok("put", put_with(store, &taken, payload(2, 70), &full(2)).await)?;
+        ok("delete", store.delete(&free, &DeleteOptions::default()).await)?;
+        let made_up = ok("making a version", Version::new("nobody-made-this"))?;
+        let zero = ok("making a version", Version::new("0"))?;
+        let before = Snapshot::take(store, &keys).await?;
+        for version in [stale, gone, made_up, zero] {
+            for to in [&free, &taken] {
+                for attributes in [None, Some(Arc::new(full(5)))] {
+                    let source_version = Some(version.clone());
+                    let options = CopyOptions { source_version, attributes, ..plain() };
+                    let situation = format!(
+                        "copy of {size} bytes to {}, of version {version} which is not current",
+                        brief(to)
+                    );
+                    let result = copy(store, &from, to, &options).await;
+                    fails_with(situation.clone(), ErrorKind::PreconditionFailed, result)?;
+                    before.unchanged(store, &keys, &situation).await?;
+                }
+            }
+        }
+        for to in [&free, &taken] {
+            let situation =
+                format!("copy of {size} bytes to {}, of the current version", brief(to));
+            let options = CopyOptions { source_version: Some(meta.version.clone()), ..plain() };
+            let copied = ok(situation.clone(), copy(store, &from, to, &options).await)?;
+            is_exactly(store, to, &content, &full(1), &copied, &situation).await?;
+        }
+    }
+    copies_of_a_moving_source_are_whole(cx, true).await
+}

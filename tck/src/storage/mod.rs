@@ -27,12 +27,14 @@ mod paging;
 mod paging_under_change;
 mod race;
 mod ranges;
+mod snapshot;
 mod streams;
 mod versioning;
 mod versions;
 mod walk;
 mod write_and_read;
 mod write_ids;
+mod wrong_calls;
 
 use crate::Check;
 

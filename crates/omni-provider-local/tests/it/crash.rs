@@ -31,9 +31,7 @@ async fn open_in_child() -> omni_provider_local::LocalStorage {
         durability: omni_provider_local::LocalDurability::Process,
         ..omni_provider_local::LocalSettings::at(path)
     };
-    omni_provider_local::LocalStorage::open(settings)
-        .await
-        .unwrap()
+    omni_provider_local::LocalStorage::open(settings).await.unwrap()
 }
 
 #[tokio::test]
@@ -42,13 +40,9 @@ async fn write_until_killed() {
     let store = open_in_child().await;
     for round in 0_usize.. {
         let name = format!("{}/{}", round % 5, round);
-        put(&store, &name, bytes(round as u64, SIZES[round % 3]))
-            .await
-            .unwrap();
+        put(&store, &name, bytes(round as u64, SIZES[round % 3])).await.unwrap();
         // Overwritten every time, so that a kill meets it in the middle.
-        put(&store, "same", bytes(round as u64, SIZES[round % 3]))
-            .await
-            .unwrap();
+        put(&store, "same", bytes(round as u64, SIZES[round % 3])).await.unwrap();
         println!("acknowledged {round}");
     }
 }
@@ -86,20 +80,12 @@ async fn what_was_acknowledged_survives_a_kill() {
         assert!(later.into_iter().any(|round| same == whole(round)));
 
         // Every object that is listed is whole, and no file is left without one.
-        let objects: Vec<_> = list_all(&store, ListRequest::prefix(Prefix::ALL))
-            .try_collect()
-            .await
-            .unwrap();
+        let objects: Vec<_> =
+            list_all(&store, ListRequest::prefix(Prefix::ALL)).try_collect().await.unwrap();
         let mut large = 0;
         for object in objects.iter().filter_map(|entry| entry.as_object()) {
-            let content = store
-                .get(&object.key, &GetOptions::default())
-                .await
-                .unwrap();
-            assert_eq!(
-                content.body.collect().await.unwrap().len() as u64,
-                object.size
-            );
+            let content = store.get(&object.key, &GetOptions::default()).await.unwrap();
+            assert_eq!(content.body.collect().await.unwrap().len() as u64, object.size);
             large += usize::from(object.size > 64 << 10);
         }
         assert_eq!(folder.files_of(&store).await.len(), large);
@@ -143,9 +129,7 @@ async fn processes_share_a_store() {
     let folder = Folder::new();
     let store = folder.open().await;
     put(&store, "counter", "0").await.unwrap();
-    let workers: Vec<_> = (0..8)
-        .map(|_| child("crash::count_and_create", &folder))
-        .collect();
+    let workers: Vec<_> = (0..8).map(|_| child("crash::count_and_create", &folder)).collect();
     let mut won = 0;
     for worker in workers {
         let output = worker.wait_with_output().unwrap();

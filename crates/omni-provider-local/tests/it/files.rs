@@ -95,8 +95,5 @@ fn closing_leaks_neither_threads_nor_handles() {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&outcome.stdout).into_owned();
-    assert!(
-        outcome.status.success() && said.contains("1 passed"),
-        "{said}"
-    );
+    assert!(outcome.status.success() && said.contains("1 passed"), "{said}");
 }

@@ -47,11 +47,7 @@ async fn the_database_of_another_program_is_refused() {
 #[tokio::test]
 async fn what_is_no_database_is_corrupt() {
     let folder = Folder::new();
-    fs::write(
-        folder.path().join("index.sqlite"),
-        "not a database ".repeat(1000),
-    )
-    .unwrap();
+    fs::write(folder.path().join("index.sqlite"), "not a database ".repeat(1000)).unwrap();
     let said = ["not an SQLite database"];
     refused(&folder, ErrorKind::Corrupt, &said).await;
 }
@@ -75,9 +71,7 @@ async fn a_damaged_index_is_told() {
     let store = folder.open().await;
     let store_ref = &store;
     let names: Vec<_> = (0..2000).map(|n| format!("{n:05}")).collect();
-    let puts = names
-        .iter()
-        .map(|name| put(store_ref, name, "some content"));
+    let puts = names.iter().map(|name| put(store_ref, name, "some content"));
     futures_util::future::join_all(puts).await;
     drop(store);
     let path = folder.path().join("index.sqlite");
@@ -110,16 +104,10 @@ async fn changed_contents_are_corrupt() {
         assert_eq!(error.resource(), Some("a"));
 
         fs::write(&file, &damaged[1..]).unwrap();
-        let error = store
-            .get(&key("a"), &GetOptions::default())
-            .await
-            .unwrap_err();
+        let error = store.get(&key("a"), &GetOptions::default()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         fs::remove_file(&file).unwrap();
-        let error = store
-            .get(&key("a"), &GetOptions::default())
-            .await
-            .unwrap_err();
+        let error = store.get(&key("a"), &GetOptions::default()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         assert!(error.message().contains("missing"), "{error}");
     }
@@ -127,10 +115,7 @@ async fn changed_contents_are_corrupt() {
     drop(store);
     sql(&folder.path(), "UPDATE inline SET data = x'00'");
     let store = folder.open().await;
-    assert_eq!(
-        get(&store, "b").await.unwrap_err().kind(),
-        ErrorKind::Corrupt
-    );
+    assert_eq!(get(&store, "b").await.unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
 #[tokio::test]
@@ -139,9 +124,7 @@ async fn a_path_that_cannot_be_a_folder_is_named() {
     let file = folder.path().join("file");
     fs::write(&file, "x").unwrap();
     for path in [file.clone(), file.join("below")] {
-        let error = LocalStorage::open(LocalSettings::at(&path))
-            .await
-            .unwrap_err();
+        let error = LocalStorage::open(LocalSettings::at(&path)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
         assert!(error.message().contains(path.to_str().unwrap()), "{error}");
     }
@@ -153,9 +136,7 @@ async fn a_path_that_cannot_be_a_folder_is_named() {
 #[tokio::test]
 async fn a_folder_that_cannot_be_written_is_named() {
     let path = "/sys/kernel/omni-store";
-    let error = LocalStorage::open(LocalSettings::at(path))
-        .await
-        .unwrap_err();
+    let error = LocalStorage::open(LocalSettings::at(path)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
     assert!(error.message().contains(path), "{error}");
 }
@@ -179,10 +160,7 @@ async fn every_durability_works_and_is_declared() {
         (LocalDurability::Disk, Durability::Disk),
     ] {
         let folder = Folder::new();
-        let settings = LocalSettings {
-            durability: setting,
-            ..folder.settings()
-        };
+        let settings = LocalSettings { durability: setting, ..folder.settings() };
         let store = LocalStorage::open(settings.clone()).await.unwrap();
         assert_eq!(store.capabilities().durability, declared);
         put(&store, "small", "x").await.unwrap();

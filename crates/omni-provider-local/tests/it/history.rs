@@ -9,10 +9,7 @@ use omni_provider_local::{LocalSettings, LocalStorage};
 use crate::store::{Folder, LARGE, bytes, delete, get, key, put};
 
 async fn open(folder: &Folder) -> LocalStorage {
-    let settings = LocalSettings {
-        versioning: true,
-        ..folder.settings()
-    };
+    let settings = LocalSettings { versioning: true, ..folder.settings() };
     LocalStorage::open(settings).await.unwrap()
 }
 
@@ -20,10 +17,7 @@ async fn versions(store: &LocalStorage, limit: Option<usize>) -> Vec<VersionEntr
     let mut entries = Vec::new();
     let mut token: Option<PageToken> = None;
     loop {
-        let page = store
-            .list_versions(&Prefix::ALL, token.as_ref(), limit)
-            .await
-            .unwrap();
+        let page = store.list_versions(&Prefix::ALL, token.as_ref(), limit).await.unwrap();
         assert!(page.entries.len() <= limit.unwrap_or(1000));
         entries.extend(page.entries);
         token = page.next;
@@ -34,10 +28,7 @@ async fn versions(store: &LocalStorage, limit: Option<usize>) -> Vec<VersionEntr
 }
 
 fn of(version: &Version) -> GetOptions {
-    GetOptions {
-        version: Some(version.clone()),
-        ..GetOptions::default()
-    }
+    GetOptions { version: Some(version.clone()), ..GetOptions::default() }
 }
 
 #[tokio::test]
@@ -60,15 +51,9 @@ async fn versions_are_kept_listed_read_and_removed() {
             .collect();
         let newest_first: Vec<_> = made.iter().rev().map(|meta| meta.version.clone()).collect();
         let current = [true, false, false, false];
-        assert_eq!(
-            of_a,
-            newest_first.into_iter().zip(current).collect::<Vec<_>>()
-        );
+        assert_eq!(of_a, newest_first.into_iter().zip(current).collect::<Vec<_>>());
         assert_eq!(listed.len(), 5);
-        assert!(
-            !listed[4].current,
-            "a deleted object has no current version"
-        );
+        assert!(!listed[4].current, "a deleted object has no current version");
     }
     drop(store);
     let store = open(&folder).await;
@@ -76,40 +61,25 @@ async fn versions_are_kept_listed_read_and_removed() {
         let found = store.get(&key("a"), &of(&meta.version)).await.unwrap();
         assert_eq!(&found.meta, meta);
         assert!(found.body.collect().await.unwrap() == content);
-        assert_eq!(
-            &store.head(&key("a"), &of(&meta.version)).await.unwrap(),
-            meta
-        );
+        assert_eq!(&store.head(&key("a"), &of(&meta.version)).await.unwrap(), meta);
     }
 
     let remove = |version: &Version| DeleteOptions {
         version: Some(version.clone()),
         ..DeleteOptions::default()
     };
-    store
-        .delete(&key("a"), &remove(&made[1].version))
-        .await
-        .unwrap();
+    store.delete(&key("a"), &remove(&made[1].version)).await.unwrap();
     assert_eq!(folder.files_of(&store).await.len(), 1);
     assert_eq!(get(&store, "a").await.unwrap(), contents[3]);
     // Removing the current version does not bring an older one back.
-    store
-        .delete(&key("a"), &remove(&made[3].version))
-        .await
-        .unwrap();
+    store.delete(&key("a"), &remove(&made[3].version)).await.unwrap();
     assert!(folder.files_of(&store).await.is_empty());
-    assert_eq!(
-        get(&store, "a").await.unwrap_err().kind(),
-        ErrorKind::NotFound
-    );
+    assert_eq!(get(&store, "a").await.unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(versions(&store, None).await.len(), 3);
     for unknown in [made[1].version.clone(), Version::new("no").unwrap()] {
         let error = store.get(&key("a"), &of(&unknown)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
-        let error = store
-            .delete(&key("a"), &remove(&unknown))
-            .await
-            .unwrap_err();
+        let error = store.delete(&key("a"), &remove(&unknown)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
     }
 }

@@ -50,11 +50,7 @@ async fn all(store: &dyn StorageProvider, mut request: ListRequest) -> Vec<Strin
     let mut names = Vec::new();
     loop {
         let page = store.list(&request).await.unwrap();
-        assert!(
-            request
-                .limit
-                .is_none_or(|limit| page.entries.len() <= limit)
-        );
+        assert!(request.limit.is_none_or(|limit| page.entries.len() <= limit));
         names.extend(page.entries.iter().map(|entry| entry.name().to_owned()));
         match page.next {
             // As text, so that a token survives being stored.
@@ -73,14 +69,7 @@ async fn every_prefix_delimiter_and_page_size_agree_with_the_model() {
     }
     for prefix in ["", "a", "a/", "a/b", "t", "\u{1f600}", "\u{10ffff}", "none"] {
         for delimiter in [None, Some("/"), Some("-"), Some("/b"), Some("\u{10ffff}")] {
-            for after in [
-                None,
-                Some("a"),
-                Some("a/b"),
-                Some("a/bb"),
-                Some("t/x"),
-                Some("zz"),
-            ] {
+            for after in [None, Some("a"), Some("a/b"), Some("a/bb"), Some("t/x"), Some("zz")] {
                 for limit in [None, Some(1), Some(2), Some(3), Some(100_000)] {
                     let request = ListRequest {
                         start_after: after.map(key),
@@ -128,10 +117,7 @@ async fn a_listing_goes_on_over_changes_at_the_page_boundary() {
     for name in ["a", "c", "e", "g"] {
         put(&store, name, "x").await.unwrap();
     }
-    let mut request = ListRequest {
-        limit: Some(2),
-        ..request("", None)
-    };
+    let mut request = ListRequest { limit: Some(2), ..request("", None) };
     let first = store.list(&request).await.unwrap();
     delete(&store, "c").await.unwrap();
     put(&store, "b", "x").await.unwrap();
@@ -152,31 +138,15 @@ async fn wrong_requests_are_refused() {
     one.limit = Some(1);
     let token = store.list(&one).await.unwrap().next.unwrap();
     let forged = format!("{}x", token.as_str());
-    let with = |token: &str| ListRequest {
-        token: Some(PageToken::new(token)),
-        ..request("", None)
-    };
-    let elsewhere = ListRequest {
-        token: Some(token),
-        ..request("a", None)
-    };
-    let zero = ListRequest {
-        limit: Some(0),
-        ..request("", None)
-    };
-    for wrong in [
-        with("garbage"),
-        with(""),
-        with(&forged),
-        elsewhere,
-        zero,
-        request("", Some("")),
-    ] {
+    let with =
+        |token: &str| ListRequest { token: Some(PageToken::new(token)), ..request("", None) };
+    let elsewhere = ListRequest { token: Some(token), ..request("a", None) };
+    let zero = ListRequest { limit: Some(0), ..request("", None) };
+    for wrong in [with("garbage"), with(""), with(&forged), elsewhere, zero, request("", Some(""))]
+    {
         let error = store.list(&wrong).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{wrong:?}");
     }
-    let uploads = store
-        .list_uploads(&Prefix::ALL, Some(&PageToken::new("garbage")))
-        .await;
+    let uploads = store.list_uploads(&Prefix::ALL, Some(&PageToken::new("garbage"))).await;
     assert_eq!(uploads.unwrap_err().kind(), ErrorKind::InvalidArgument);
 }

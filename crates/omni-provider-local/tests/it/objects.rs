@@ -26,10 +26,7 @@ async fn contents_of_every_size_come_back() {
         assert_eq!(meta.checksum, Some(Crc32c::of(&content)));
         assert_eq!(get(&store, "a").await.unwrap(), content);
         assert_eq!(head(&store, "a").await.unwrap(), meta);
-        assert_eq!(
-            folder.files_of(&store).await.len(),
-            usize::from(size > 64 << 10)
-        );
+        assert_eq!(folder.files_of(&store).await.len(), usize::from(size > 64 << 10));
     }
     let deleted = delete(&store, "a").await.unwrap();
     assert_eq!(deleted.existed, Some(true));
@@ -54,11 +51,7 @@ async fn streams_of_any_chunking_are_stored_and_read_in_bounded_chunks() {
             .collect();
         let body = Body::from_stream(stream::iter(chunks), None);
         put(&store, "s", body).await.unwrap();
-        let mut body = store
-            .get(&key("s"), &GetOptions::default())
-            .await
-            .unwrap()
-            .body;
+        let mut body = store.get(&key("s"), &GetOptions::default()).await.unwrap().body;
         assert!(body.as_bytes().is_none(), "a large object is streamed");
         let mut read = Vec::new();
         while let Some(piece) = body.next().await {
@@ -69,10 +62,8 @@ async fn streams_of_any_chunking_are_stored_and_read_in_bounded_chunks() {
         assert!(read == content, "chunks of {chunk} bytes");
     }
     for small in [&[][..], &["a"], &["", "a", "bc", ""]] {
-        let chunks: Vec<_> = small
-            .iter()
-            .map(|text| Ok(Bytes::from_static(text.as_bytes())))
-            .collect();
+        let chunks: Vec<_> =
+            small.iter().map(|text| Ok(Bytes::from_static(text.as_bytes()))).collect();
         let body = Body::from_stream(stream::iter(chunks), None);
         put(&store, "s", body).await.unwrap();
         assert_eq!(get(&store, "s").await.unwrap(), small.concat());
@@ -89,33 +80,18 @@ async fn a_source_that_fails_stores_nothing() {
             Ok(bytes(1, before)),
             Err(Error::new(ErrorKind::Unavailable, "the source broke")),
         ]);
-        let error = put(&store, "a", Body::from_stream(failing, None))
-            .await
-            .unwrap_err();
+        let error = put(&store, "a", Body::from_stream(failing, None)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         let short = stream::iter([Ok(bytes(1, before))]);
         let body = Body::from_stream(short, Some(before as u64 + 1));
         let error = put(&store, "a", body).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
-        let options = PutOptions {
-            checksum: Some(Crc32c::of(b"other")),
-            ..PutOptions::default()
-        };
-        let error = store
-            .put(&key("a"), bytes(1, before).into(), &options)
-            .await
-            .unwrap_err();
-        assert_eq!(
-            (error.kind(), error.effect()),
-            (ErrorKind::Corrupt, Effect::No)
-        );
+        let options = PutOptions { checksum: Some(Crc32c::of(b"other")), ..PutOptions::default() };
+        let error = store.put(&key("a"), bytes(1, before).into(), &options).await.unwrap_err();
+        assert_eq!((error.kind(), error.effect()), (ErrorKind::Corrupt, Effect::No));
     }
     assert_eq!(get(&store, "a").await.unwrap(), "old");
-    assert!(
-        folder.files_of(&store).await.is_empty(),
-        "{:?}",
-        folder.files_of(&store).await
-    );
+    assert!(folder.files_of(&store).await.is_empty(), "{:?}", folder.files_of(&store).await);
 }
 
 #[tokio::test]
@@ -141,10 +117,7 @@ async fn a_dropped_put_leaves_nothing() {
         tokio::task::yield_now().await;
     }
     let store = folder.open().await;
-    assert_eq!(
-        get(&store, "a").await.unwrap_err().kind(),
-        ErrorKind::NotFound
-    );
+    assert_eq!(get(&store, "a").await.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 #[tokio::test]
@@ -165,15 +138,9 @@ async fn ranges_are_slices_whatever_the_place() {
             (0..0).into(),
             (1..size as u64 - 1).into(),
         ];
-        let together = store
-            .get_ranges(&key("r"), &ranges, &GetOptions::default())
-            .await
-            .unwrap();
+        let together = store.get_ranges(&key("r"), &ranges, &GetOptions::default()).await.unwrap();
         for (range, joint) in ranges.iter().zip(together) {
-            let options = GetOptions {
-                range: *range,
-                ..GetOptions::default()
-            };
+            let options = GetOptions { range: *range, ..GetOptions::default() };
             let found = store.get(&key("r"), &options).await.unwrap();
             let exact = range.resolve(size as u64).unwrap();
             assert_eq!(found.range, exact);
@@ -184,22 +151,11 @@ async fn ranges_are_slices_whatever_the_place() {
         }
         for (range, kind) in [
             ((size as u64 + 1..).into(), ErrorKind::OutOfRange),
-            (
-                ByteRange::Bounded { start: 2, end: 1 },
-                ErrorKind::InvalidArgument,
-            ),
+            (ByteRange::Bounded { start: 2, end: 1 }, ErrorKind::InvalidArgument),
         ] {
-            let options = GetOptions {
-                range,
-                ..GetOptions::default()
-            };
-            assert_eq!(
-                store.get(&key("r"), &options).await.unwrap_err().kind(),
-                kind
-            );
-            let vectored = store
-                .get_ranges(&key("r"), &[range], &GetOptions::default())
-                .await;
+            let options = GetOptions { range, ..GetOptions::default() };
+            assert_eq!(store.get(&key("r"), &options).await.unwrap_err().kind(), kind);
+            let vectored = store.get_ranges(&key("r"), &[range], &GetOptions::default()).await;
             assert_eq!(vectored.unwrap_err().kind(), kind);
         }
     }
@@ -225,33 +181,21 @@ async fn conditions_and_write_ids() {
         assert_eq!((error.effect(), error.is_retryable()), (Effect::No, false));
     }
     let update = with(WriteCondition::IfMatch(first.version.clone()), Some("up"));
-    let second = store
-        .put(&name, bytes(1, LARGE).into(), &update)
-        .await
-        .unwrap();
+    let second = store.put(&name, bytes(1, LARGE).into(), &update).await.unwrap();
     let again = store.put(&name, bytes(1, LARGE).into(), &update).await;
     assert_eq!(again.unwrap(), second);
-    assert_eq!(
-        folder.files_of(&store).await.len(),
-        1,
-        "the repeated content is not kept"
-    );
+    assert_eq!(folder.files_of(&store).await.len(), 1, "the repeated content is not kept");
     let foreign = [first.version.as_str(), "x", "\u{1f600}", "1-", "W/\"1\""];
     for version in foreign.map(|text| Version::new(text).unwrap()) {
         let stale = with(WriteCondition::IfMatch(version.clone()), None);
         let error = store.put(&name, "3".into(), &stale).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PreconditionFailed);
-        let stale = DeleteOptions {
-            if_match: Some(version),
-            ..DeleteOptions::default()
-        };
+        let stale = DeleteOptions { if_match: Some(version), ..DeleteOptions::default() };
         let error = store.delete(&name, &stale).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PreconditionFailed);
     }
-    let current = DeleteOptions {
-        if_match: Some(second.version.clone()),
-        ..DeleteOptions::default()
-    };
+    let current =
+        DeleteOptions { if_match: Some(second.version.clone()), ..DeleteOptions::default() };
     store.delete(&name, &current).await.unwrap();
     let error = store.delete(&name, &current).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PreconditionFailed);
@@ -270,19 +214,11 @@ async fn a_copy_is_independent_of_its_source() {
     });
     for size in [0, 100, LARGE] {
         let content = bytes(3, size);
-        let options = PutOptions {
-            attributes: Arc::clone(&attributes),
-            ..PutOptions::default()
-        };
+        let options = PutOptions { attributes: Arc::clone(&attributes), ..PutOptions::default() };
         let (from, to) = (key("from"), key("to"));
-        let source = store
-            .put(&from, content.clone().into(), &options)
-            .await
-            .unwrap();
-        let copy = CopyOptions {
-            source_version: Some(source.version.clone()),
-            ..CopyOptions::default()
-        };
+        let source = store.put(&from, content.clone().into(), &options).await.unwrap();
+        let copy =
+            CopyOptions { source_version: Some(source.version.clone()), ..CopyOptions::default() };
         let target = store.copy(&from, &to, &copy).await.unwrap();
         assert_eq!(target.attributes, attributes);
         assert_ne!(target.version, source.version);
@@ -295,32 +231,21 @@ async fn a_copy_is_independent_of_its_source() {
 
         let itself = store.copy(&to, &to, &CopyOptions::default()).await;
         assert_eq!(itself.unwrap_err().kind(), ErrorKind::InvalidArgument);
-        let replaced = CopyOptions {
-            attributes: Some(Attributes::none()),
-            ..CopyOptions::default()
-        };
+        let replaced =
+            CopyOptions { attributes: Some(Attributes::none()), ..CopyOptions::default() };
         let meta = store.copy(&to, &to, &replaced).await.unwrap();
         assert!(meta.attributes.is_empty());
         assert_eq!(get(&store, "to").await.unwrap(), content);
-        assert_eq!(
-            folder.files_of(&store).await.len(),
-            usize::from(size == LARGE)
-        );
+        assert_eq!(folder.files_of(&store).await.len(), usize::from(size == LARGE));
 
         let stale = store.copy(&to, &from, &copy).await.unwrap_err();
         assert_eq!(stale.kind(), ErrorKind::PreconditionFailed);
-        let taken = CopyOptions {
-            condition: WriteCondition::IfAbsent,
-            ..CopyOptions::default()
-        };
+        let taken = CopyOptions { condition: WriteCondition::IfAbsent, ..CopyOptions::default() };
         put(&store, "from", "taken").await.unwrap();
         let error = store.copy(&to, &from, &taken).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AlreadyExists);
         assert_eq!(get(&store, "from").await.unwrap(), "taken");
-        assert_eq!(
-            folder.files_of(&store).await.len(),
-            usize::from(size == LARGE)
-        );
+        assert_eq!(folder.files_of(&store).await.len(), usize::from(size == LARGE));
     }
 }
 
@@ -356,25 +281,16 @@ async fn invalid_calls_are_refused_and_native_keys_only_read() {
     let read = store.get(&native, &GetOptions::default()).await;
     assert_eq!(read.map_err(kind).unwrap_err(), ErrorKind::NotFound);
     assert_eq!(
-        store
-            .delete(&native, &DeleteOptions::default())
-            .await
-            .unwrap()
-            .existed,
+        store.delete(&native, &DeleteOptions::default()).await.unwrap().existed,
         Some(false)
     );
 
     assert!(!store.capabilities().has(Capability::Versioning));
     let version = Version::new("1-000000").unwrap();
-    let options = GetOptions {
-        version: Some(version.clone()),
-        ..GetOptions::default()
-    };
+    let options = GetOptions { version: Some(version.clone()), ..GetOptions::default() };
     let read = store.head(&key("a"), &options).await;
     assert_eq!(read.map_err(kind).unwrap_err(), ErrorKind::Unsupported);
-    let versions = store
-        .list_versions(&"".try_into().unwrap(), None, None)
-        .await;
+    let versions = store.list_versions(&"".try_into().unwrap(), None, None).await;
     assert_eq!(versions.map_err(kind).unwrap_err(), ErrorKind::Unsupported);
     let mut request = PresignRequest {
         method: PresignMethod::Get,
@@ -385,10 +301,7 @@ async fn invalid_calls_are_refused_and_native_keys_only_read() {
     assert_eq!(presign.map_err(kind).unwrap_err(), ErrorKind::Unsupported);
     request.expires_in = std::time::Duration::ZERO;
     let presign = store.presign(&key("a"), &request).await;
-    assert_eq!(
-        presign.map_err(kind).unwrap_err(),
-        ErrorKind::InvalidArgument
-    );
+    assert_eq!(presign.map_err(kind).unwrap_err(), ErrorKind::InvalidArgument);
 }
 
 #[tokio::test]
@@ -400,10 +313,7 @@ async fn the_largest_object_is_a_limit() {
     })
     .await
     .unwrap();
-    assert_eq!(
-        store.capabilities().limits.max_object_size,
-        Some(LARGE as u64)
-    );
+    assert_eq!(store.capabilities().limits.max_object_size, Some(LARGE as u64));
     put(&store, "a", bytes(1, LARGE)).await.unwrap();
     let unknown = Body::from_stream(stream::iter([Ok(bytes(1, LARGE + 1))]), None);
     for body in [Body::from(bytes(1, LARGE + 1)), unknown] {
@@ -420,12 +330,8 @@ async fn many_deletes_share_one_call() {
     put(&store, "0", "x").await.unwrap();
     put(&store, "2", bytes(1, LARGE)).await.unwrap();
     let names = ["0", "1", "2", "0"].map(key);
-    let existed: Vec<_> = store
-        .delete_many(&names)
-        .await
-        .into_iter()
-        .map(|result| result.unwrap().existed)
-        .collect();
+    let existed: Vec<_> =
+        store.delete_many(&names).await.into_iter().map(|result| result.unwrap().existed).collect();
     assert_eq!(existed, [Some(true), Some(false), Some(true), Some(false)]);
     assert!(folder.files_of(&store).await.is_empty());
     let many: Vec<_> = (0..2500).map(|n| key(&n.to_string())).collect();

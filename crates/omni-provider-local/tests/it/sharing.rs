@@ -17,25 +17,16 @@ async fn instances_see_each_other_at_once() {
         let content = bytes(round, if round % 2 == 0 { 100 } else { LARGE });
         put(&one, "k", content.clone()).await.unwrap();
         assert!(get(&two, "k").await.unwrap() == content);
-        assert_eq!(
-            create(&two, "k", "x").await.unwrap_err().kind(),
-            ErrorKind::AlreadyExists
-        );
+        assert_eq!(create(&two, "k", "x").await.unwrap_err().kind(), ErrorKind::AlreadyExists);
         delete(&two, "k").await.unwrap();
-        assert_eq!(
-            head(&one, "k").await.unwrap_err().kind(),
-            ErrorKind::NotFound
-        );
+        assert_eq!(head(&one, "k").await.unwrap_err().kind(), ErrorKind::NotFound);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn writers_share_commits_and_lose_nothing() {
     let folder = Folder::new();
-    let settings = LocalSettings {
-        durability: LocalDurability::Disk,
-        ..folder.settings()
-    };
+    let settings = LocalSettings { durability: LocalDurability::Disk, ..folder.settings() };
     let store = Arc::new(LocalStorage::open(settings.clone()).await.unwrap());
     let writers = (0..16).map(|writer| {
         let store = Arc::clone(&store);
@@ -110,9 +101,7 @@ async fn readers_never_see_a_mixture_nor_a_gap() {
     put(&stores[0], "k", versions[0].clone()).await.unwrap();
     let write = async {
         for round in 0..80 {
-            put(&stores[0], "k", versions[round % 4].clone())
-                .await
-                .unwrap();
+            put(&stores[0], "k", versions[round % 4].clone()).await.unwrap();
         }
     };
     let done = std::sync::atomic::AtomicBool::new(false);
@@ -139,10 +128,8 @@ async fn readers_never_see_a_mixture_nor_a_gap() {
 #[tokio::test]
 async fn a_writer_that_cannot_get_in_says_so() {
     let folder = Folder::new();
-    let settings = LocalSettings {
-        busy_timeout: std::time::Duration::from_millis(50),
-        ..folder.settings()
-    };
+    let settings =
+        LocalSettings { busy_timeout: std::time::Duration::from_millis(50), ..folder.settings() };
     let store = LocalStorage::open(settings).await.unwrap();
     let other = rusqlite::Connection::open(folder.path().join("index.sqlite")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();

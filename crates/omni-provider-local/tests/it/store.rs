@@ -26,10 +26,7 @@ impl Folder {
 
     /// Tests care for processes, not for power: without syncs they are fast.
     pub(crate) fn settings(&self) -> LocalSettings {
-        LocalSettings {
-            durability: LocalDurability::Process,
-            ..LocalSettings::at(self.path())
-        }
+        LocalSettings { durability: LocalDurability::Process, ..LocalSettings::at(self.path()) }
     }
 
     pub(crate) async fn open(&self) -> LocalStorage {
@@ -79,9 +76,7 @@ pub(crate) async fn put(
     name: &str,
     body: impl Into<Body> + Send,
 ) -> Result<ObjectMeta> {
-    store
-        .put(&key(name), body.into(), &PutOptions::default())
-        .await
+    store.put(&key(name), body.into(), &PutOptions::default()).await
 }
 
 pub(crate) async fn create(
@@ -89,10 +84,7 @@ pub(crate) async fn create(
     name: &str,
     body: impl Into<Body> + Send,
 ) -> Result<ObjectMeta> {
-    let options = PutOptions {
-        condition: WriteCondition::IfAbsent,
-        ..PutOptions::default()
-    };
+    let options = PutOptions { condition: WriteCondition::IfAbsent, ..PutOptions::default() };
     store.put(&key(name), body.into(), &options).await
 }
 

@@ -40,12 +40,7 @@ async fn begin(store: &dyn StorageProvider) -> UploadId {
 async fn parts_are_joined_by_number_and_another_instance_completes() {
     let folder = Folder::new();
     let mut store = folder.open().await;
-    for sizes in [
-        [1, 2, 0],
-        [LARGE, 10, LARGE],
-        [0, LARGE, 1],
-        [3, 40_000, 40_000],
-    ] {
+    for sizes in [[1, 2, 0], [LARGE, 10, LARGE], [0, LARGE, 1], [3, 40_000, 40_000]] {
         put(&store, "u", "before").await.unwrap();
         let upload = begin(&store).await;
         let contents: Vec<_> = (0..3).map(|n| bytes(n as u64 + 7, sizes[n])).collect();
@@ -61,47 +56,21 @@ async fn parts_are_joined_by_number_and_another_instance_completes() {
 
         let complete = |parts: Vec<Part>, options: CompleteOptions| {
             let (other, upload) = (&other, &upload);
-            async move {
-                other
-                    .complete_upload(&key("u"), upload, &parts, &options)
-                    .await
-            }
+            async move { other.complete_upload(&key("u"), upload, &parts, &options).await }
         };
         let invalid = |error: Error| assert_eq!(error.kind(), ErrorKind::InvalidArgument);
         let default = CompleteOptions::default;
         invalid(complete(vec![], default()).await.unwrap_err());
-        invalid(
-            complete(vec![second.clone(), first.clone()], default())
-                .await
-                .unwrap_err(),
-        );
-        invalid(
-            complete(vec![first.clone(), first.clone()], default())
-                .await
-                .unwrap_err(),
-        );
-        invalid(
-            complete(vec![first.clone(), replaced], default())
-                .await
-                .unwrap_err(),
-        );
+        invalid(complete(vec![second.clone(), first.clone()], default()).await.unwrap_err());
+        invalid(complete(vec![first.clone(), first.clone()], default()).await.unwrap_err());
+        invalid(complete(vec![first.clone(), replaced], default()).await.unwrap_err());
         let mut missing = third.clone();
         missing.number = number(31);
-        invalid(
-            complete(vec![first.clone(), missing], default())
-                .await
-                .unwrap_err(),
-        );
-        let absent = CompleteOptions {
-            condition: WriteCondition::IfAbsent,
-            ..default()
-        };
+        invalid(complete(vec![first.clone(), missing], default()).await.unwrap_err());
+        let absent = CompleteOptions { condition: WriteCondition::IfAbsent, ..default() };
         let error = complete(parts.clone(), absent).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AlreadyExists);
-        let wrong = CompleteOptions {
-            checksum: Some(Crc32c::of(b"?")),
-            ..default()
-        };
+        let wrong = CompleteOptions { checksum: Some(Crc32c::of(b"?")), ..default() };
         let error = complete(parts.clone(), wrong).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         assert_eq!(get(&other, "u").await.unwrap(), "before");
@@ -174,10 +143,7 @@ async fn a_part_that_fails_replaces_nothing() {
     let sent = store.upload_part(&name, &upload, number(1), short);
     assert_eq!(sent.await.unwrap_err().kind(), ErrorKind::Corrupt);
     assert_eq!(store.list_parts(&key("u"), &upload).await.unwrap(), [part]);
-    let options = PutOptions {
-        condition: WriteCondition::IfAbsent,
-        ..PutOptions::default()
-    };
+    let options = PutOptions { condition: WriteCondition::IfAbsent, ..PutOptions::default() };
     let begun = store.create_upload(&key("u"), &options).await;
     assert_eq!(begun.unwrap_err().kind(), ErrorKind::InvalidArgument);
 }
@@ -194,10 +160,7 @@ async fn uploads_are_listed_in_pages() {
     let mut listed = Vec::new();
     let mut token = None;
     loop {
-        let page = store
-            .list_uploads(&Prefix::ALL, token.as_ref())
-            .await
-            .unwrap();
+        let page = store.list_uploads(&Prefix::ALL, token.as_ref()).await.unwrap();
         assert!(page.entries.len() <= 1000);
         listed.extend(page.entries.into_iter().map(|entry| entry.id));
         token = page.next;
