@@ -110,13 +110,14 @@ async fn copies_equal_their_source(cx: &Context) -> Outcome {
         for (way, body) in bodies.into_iter().enumerate() {
             ok("put of the source", put_with(store, &from, body, attributes).await)?;
             let targets = ["fresh", "longer", "shorter", "dir/source/below", "dir"];
-            for target in targets {
-                let to = match target {
+            let large = if size > 2 * MIB { 2 } else { targets.len() };
+            for target in &targets[..large] {
+                let to = match *target {
                     "longer" | "shorter" => key(format!("old/{target}")),
                     "fresh" => key(format!("fresh/{number}/{way}")),
                     below => key(below),
                 };
-                let old = match target {
+                let old = match *target {
                     "longer" => Some(payload(99, size + 1000)),
                     "shorter" => Some(payload(98, size / 2)),
                     _ => None,
@@ -127,9 +128,7 @@ async fn copies_equal_their_source(cx: &Context) -> Outcome {
                     previous = Some(meta.version);
                 }
                 let situation = format!("copy of {size} bytes to {}", brief(&to));
-                let before = Snapshot::take(store, std::slice::from_ref(&from)).await;
                 let source = ok("head of the source", head(store, &from).await)?;
-                drop(before?);
                 let meta = ok(situation.clone(), copy(store, &from, &to, &plain()).await)?;
                 is_exactly(store, &to, &content, attributes, &meta, &situation).await?;
                 let after = format!("source after {situation}");
@@ -285,8 +284,9 @@ async fn copies_are_independent(cx: &Context) -> Outcome {
     let store = &*cx.open().await?;
     let (from, to, third) = (key("from"), key("to"), key("third"));
     ok("put", put(store, &key("another"), payload(77, 3000)).await)?;
-    for size in [100, 4097, 64 * KIB + 1, 5 * MIB] {
-        for how in CHANGES {
+    for size in [100, 4097, 64 * KIB + 1, 2 * MIB + 1] {
+        // Large ones take long, and some changes say nothing more about them.
+        for how in CHANGES.iter().filter(|how| size < MIB || !how.contains("copy")) {
             for changed in [&from, &to] {
                 let content = payload(size as u64, size);
                 ok("put", put_with(store, &from, content.clone(), &full(1)).await)?;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::select;
 use omni_contracts::storage::{
     Capability, CompleteOptions, CopyOptions, DeleteOptions, Key, PartNumber, PutOptions,
     StorageProvider, UploadId,
@@ -10,7 +11,7 @@ use omni_contracts::{Body, Result};
 
 use super::attributes::{full, put_with};
 use super::inputs::{
-    KIB, chunked, cut_short, failing_after, has_no_object, key, listed, payload, pending, put,
+    Gate, KIB, chunked, failing_after, has_no_object, key, listed, payload, pending, put,
 };
 use super::race::race_of;
 use super::snapshot::{Snapshot, all_uploads, all_versions};
@@ -98,9 +99,8 @@ async fn use_everything(store: &dyn StorageProvider) -> Outcome {
     // Writes that come to nothing.
     let failing = put(store, &key("a"), failing_after(payload(1, 70_000), &[9000], None)).await;
     drop(failing);
-    let (_gate, body) = pending(payload(1, 70_000), payload(2, 10), None);
-    let dropped = cut_short(put(store, &key("b/dropped"), body), 3).await;
-    drop(dropped);
+    let (gate, body) = pending(payload(1, 70_000), payload(2, 10), None);
+    dropped_halfway(put(store, &key("b/dropped"), body), &gate).await;
     if store.capabilities().has(Capability::Multipart) {
         use_uploads(store).await?;
     }
@@ -127,13 +127,18 @@ async fn use_uploads(store: &dyn StorageProvider) -> Outcome {
     // Aborted with and without parts, after a part that failed and one that was dropped.
     ok("upload_part", send(ids[1].clone(), 1, payload(1, 70_000).into()).await)?;
     drop(send(ids[1].clone(), 2, failing_after(payload(1, 9000), &[1000], None)).await);
-    let (_gate, body) = pending(payload(1, 9000), payload(2, 10), None);
-    drop(cut_short(send(ids[1].clone(), 3, body), 3).await);
+    let (gate, body) = pending(payload(1, 9000), payload(2, 10), None);
+    dropped_halfway(send(ids[1].clone(), 3, body), &gate).await;
     ok("abort_upload", store.abort_upload(&at, &ids[1]).await)?;
     ok("abort_upload", store.abort_upload(&at, &ids[2]).await)?;
     // The fourth is left for the sweep.
     ok("upload_part", send(ids[3].clone(), 1, payload(1, 100).into()).await)?;
     Ok(())
+}
+
+/// Runs `write` until it asks for the second half of its source, then drops it.
+pub(super) async fn dropped_halfway<T>(write: impl Future<Output = T> + Send, gate: &Gate) {
+    drop(select(Box::pin(write), Box::pin(gate.reached())).await);
 }
 
 /// Deletes whatever is listed: uploads, objects, versions.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use omni_contracts::storage::{
-    Capability, Key, ObjectEntry, ObjectMeta, Part, Prefix, StorageProvider, UploadEntry,
-    VersionEntry,
+    Attributes, Capability, Key, ObjectEntry, ObjectMeta, Part, Prefix, StorageProvider,
+    UploadEntry, VersionEntry,
 };
 use omni_contracts::{ErrorKind, Result};
 
@@ -93,6 +93,11 @@ impl Snapshot {
         })?;
         self.same_objects(&now, situation)?;
         equal(format!("{situation}: stored versions"), &self.versions, &now.versions)?;
+        self.same_uploads(&now, situation)
+    }
+
+    /// Expects the same unfinished uploads with the same parts.
+    pub(crate) fn same_uploads(&self, now: &Self, situation: &str) -> Outcome {
         equal(
             format!("{situation}: unfinished uploads and their parts"),
             &self.uploads,
@@ -127,9 +132,7 @@ impl Snapshot {
     }
 
     /// The objects without what every write changes: content and attributes by key.
-    pub(crate) fn contents(
-        &self,
-    ) -> BTreeMap<&Key, (&Bytes, &omni_contracts::storage::Attributes)> {
+    pub(crate) fn contents(&self) -> BTreeMap<&Key, (&Bytes, &Attributes)> {
         self.objects
             .iter()
             .filter_map(|(key, seen)| {

@@ -79,7 +79,11 @@ async fn get_returns_what_was_put(cx: &Context) -> Outcome {
     let again = key("again");
     for round in 0..60 {
         let content = payload(round, 1 + (round as usize * 977) % 9000);
-        ok("put over an object", put(store, &again, content.clone()).await)?;
+        let body = match round % 2 {
+            0 => content.clone().into(),
+            _ => chunked(content.clone(), &[1000]),
+        };
+        ok("put over an object", put(store, &again, body).await)?;
         has_content(store, &again, &content, "after overwriting").await?;
         if round % 5 == 4 {
             ok("delete", store.delete(&again, &DeleteOptions::default()).await)?;

@@ -332,7 +332,7 @@ impl Scene {
         }
         if has(Capability::ConditionalUpdate) {
             let condition = WriteCondition::IfMatch(self.stale.clone());
-            let options = PutOptions { condition, ..both.clone() };
+            let options = PutOptions { condition, ..both };
             calls.extend(self.puts(
                 kind,
                 "a stale IfMatch and forbidden attributes",
