@@ -14,8 +14,8 @@ use super::inputs::{
     Gate, KIB, chunked, failing_after, has_no_object, key, listed, payload, pending, put,
 };
 use super::race::race_of;
+use super::scene::Scene;
 use super::snapshot::{Snapshot, all_uploads, all_versions};
-use super::wrong_calls::Scene;
 use crate::check::{Failure, Outcome, check, ok};
 use crate::{Check, Context};
 

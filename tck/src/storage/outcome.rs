@@ -18,8 +18,8 @@ use super::inputs::{
     same_bytes, streamed,
 };
 use super::race::race_of;
+use super::scene::{Scene, keys_of};
 use super::snapshot::Snapshot;
-use super::wrong_calls::{Scene, keys_of};
 use crate::check::{Failure, Outcome, check, equal, holds, ok};
 use crate::{Check, Context};
 
