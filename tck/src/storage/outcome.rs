@@ -234,14 +234,13 @@ async fn one_key_is_enough(store: &Arc<dyn StorageProvider>) -> Outcome {
                     let done = match (racer + turn) % 5 {
                         0 | 1 => put(&*store, &at, content).await.map(drop),
                         2 => put(&*store, &at, chunked(content, &[9000])).await.map(drop),
-                        3 => head(&*store, &at).await.map(drop),
+                        3 => match head(&*store, &at).await {
+                            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+                            other => other.map(drop),
+                        },
                         _ => store.delete(&at, &DeleteOptions::default()).await.map(drop),
                     };
-                    if let Err(error) = done
-                        && error.kind() != ErrorKind::NotFound
-                    {
-                        return Err(error);
-                    }
+                    done?;
                 }
                 Ok(())
             }
