@@ -45,7 +45,7 @@ pub fn main(subjects: Vec<Arc<dyn Subject>>) -> ExitCode {
             None => refuse(&format!("no subject has the name {name:?}")),
         };
     }
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
     let mut options = Options { rerun: command(), ..Options::default() };
     if let Some(seed) = std::env::var_os(SEED) {
         match seed.to_str().and_then(|seed| seed.parse().ok()) {
@@ -53,6 +53,7 @@ pub fn main(subjects: Vec<Arc<dyn Subject>>) -> ExitCode {
             None => return refuse(&format!("{SEED} must be a whole number from 0")),
         }
     }
+    arguments.test_threads.get_or_insert(options.parallel);
     let runtime = Arc::new(runtime());
     let runs: Vec<_> = subjects
         .into_iter()

@@ -7,6 +7,7 @@ pub mod check;
 mod context;
 mod harness;
 mod history;
+pub mod mutants;
 mod reference;
 pub mod report;
 mod run;

@@ -36,7 +36,8 @@ impl Default for Options {
             only: Vec::new(),
             seed: rand::random::<u32>().into(),
             time_limit: Duration::from_secs(60),
-            parallel: std::thread::available_parallelism().map_or(2, |cpus| cpus.get().min(8)),
+            // Checks mostly wait: for disks and for networks.
+            parallel: 2 * std::thread::available_parallelism().map_or(2, |cpus| cpus.get().min(8)),
             rerun: "omni certify {subject} --only {id} --seed {seed}".to_owned(),
             previous: None,
         }

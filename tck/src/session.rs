@@ -14,7 +14,7 @@ use crate::spec::{self, Clause};
 use crate::{Check, Context, Failure, Subject, storage, untested};
 
 /// Checks that measure time or memory, or load the machine: nothing else runs beside them.
-const ALONE: &[&str] = &["STO-094", "STO-171", "STO-172", "STO-173", "STO-191"];
+const ALONE: &[&str] = &["STO-191"];
 
 /// What to do about one clause.
 #[derive(Clone, Copy, Debug)]

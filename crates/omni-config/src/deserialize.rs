@@ -135,6 +135,7 @@ fn in_words(expected: &dyn de::Expected) -> String {
         "f32" | "f64" => "a number".to_owned(),
         "a boolean" => "true or false".to_owned(),
         "a sequence" => "a list".to_owned(),
+        "path string" => "a path".to_owned(),
         other => match other.strip_prefix("struct ") {
             Some(_) => "a table".to_owned(),
             None => text,
@@ -227,7 +228,12 @@ impl<'de> Deserializer<'de> for Node<'_> {
     // Account numbers and the like are texts, also where nobody wrote quotes. A float is not: `1e5`
     // has lost its text already.
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        // How the TOML parser hands a date over.
+        let is_date = |table: &Dict| table.contains_key("$__toml_private_datetime");
         match self.value {
+            Value::Dict(_, table) if is_date(table) => {
+                Err(Wrong::new("expected a string; write the date in quotes"))
+            }
             Value::Num(_, number) if number.to_f64().is_some() => {
                 Err(Wrong::new("expected a string; write the number in quotes to keep its text"))
             }

@@ -301,7 +301,16 @@ fn parse(text: &str, origin: &Origin) -> Result<Map<Profile, Dict>, ConfigError>
                 }
             }
         }
-        profiles.insert(Profile::new(&profile), sections);
+        if Profile::Global == profile.as_str() {
+            return Err(
+                wrong("the profile name is reserved, choose another".to_owned()).key(profile)
+            );
+        }
+        if profiles.insert(Profile::new(&profile), sections).is_some() {
+            let problem =
+                "the profile stands twice, its name does not depend on upper and lower case";
+            return Err(wrong(problem.to_owned()).key(profile));
+        }
     }
     Ok(profiles)
 }

@@ -105,7 +105,9 @@ impl<T: ?Sized> Registry<T> {
             entry => entry,
         };
         match resolved {
-            Some(Entry::Factory(factory)) => factory(section).await,
+            Some(Entry::Factory(factory)) => {
+                factory(section.clone()).await.map_err(|error| section.placed(error))
+            }
             Some(Entry::NotCompiled { feature }) => {
                 let compiled: Vec<_> = self.names().collect();
                 let problem = format!(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use figment::value::{Dict, Tag, Value};
 use omni_contracts::storage::Capabilities;
+use omni_contracts::{Error, ErrorKind};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -143,6 +144,19 @@ impl Section {
             .value(self.provider().to_owned())
             .origin(self.place("provider", self.tag_of("provider")))
             .profile(&self.sources.profile)
+    }
+
+    /// An error with which the provider refused to open. About the configuration, it names the instance;
+    /// ours do already.
+    pub(crate) fn placed(&self, error: Error) -> Error {
+        if error.kind() != ErrorKind::Configuration || error.message().contains(&self.key) {
+            return error;
+        }
+        let placed = ConfigError::new(error.message())
+            .key(&self.key)
+            .origin(self.place("", self.stated.tag()))
+            .profile(&self.sources.profile);
+        placed.into()
     }
 
     fn error(&self, wrong: Wrong) -> ConfigError {

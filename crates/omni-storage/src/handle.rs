@@ -7,8 +7,8 @@ use bytes::Bytes;
 use futures_util::Stream;
 use omni_config::{Config, Registry};
 use omni_contracts::storage::{
-    ByteRange, Capabilities, Deleted, Intercepted, Key, Part, PartNumber, PresignRequest,
-    PresignedUrl, StorageProvider, UploadId, UploadPage,
+    ByteRange, Capabilities, Deleted, Intercepted, Key, PageToken, Part, PartNumber, Prefix,
+    PresignRequest, PresignedUrl, StorageProvider, UploadId, UploadPage,
 };
 use omni_contracts::{Body, Call, ErrorKind, Interceptor, Operation, Result, Scope};
 use tokio::io::AsyncRead;
@@ -344,10 +344,11 @@ impl Storage {
     pub async fn list_uploads(
         &self,
         prefix: impl AsRef<str>,
-        token: Option<&omni_contracts::storage::PageToken>,
+        token: Option<PageToken>,
     ) -> Result<UploadPage> {
-        let prefix = omni_contracts::storage::Prefix::new(prefix)?;
-        self.provider.list_uploads(&prefix, token).await
+        let prefix = Prefix::new(prefix)
+            .map_err(|error| error.at(Operation::ListUploads, self.name(), ""))?;
+        self.provider.list_uploads(&prefix, token.as_ref()).await
     }
 }
 

@@ -138,9 +138,9 @@ impl<'a> Versions<'a> {
     /// # Errors
     ///
     /// As [`StorageProvider::list_versions`].
-    pub async fn page(self, token: Option<&PageToken>) -> Result<VersionPage> {
+    pub async fn page(self, token: Option<PageToken>) -> Result<VersionPage> {
         let (provider, limit) = (self.provider, self.limit);
-        provider.list_versions(&self.prefix()?, token, limit).await
+        provider.list_versions(&self.prefix()?, token.as_ref(), limit).await
     }
 
     fn prefix(self) -> Result<Prefix> {

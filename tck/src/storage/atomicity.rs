@@ -15,8 +15,9 @@ use tokio::sync::Barrier;
 use tokio::task::{JoinHandle, yield_now};
 
 use super::inputs::{
-    KIB, MIB, chunked, cut_short, failing_after, has_content, has_no_object, head, in_time, joined,
-    key, listed, long, open, payload, pending, put, read, same_bytes, short, stamped, streamed,
+    KIB, MIB, MakeBody, chunked, cut_short, failing_after, has_content, has_no_object, head,
+    in_time, joined, key, listed, long, open, payload, pending, put, read, same_bytes, short,
+    stamped, streamed,
 };
 use crate::check::{Failure, check, equal, fails_with, holds, ok};
 use crate::{Check, Context, Outcome};
@@ -63,8 +64,6 @@ pub(crate) const CHECKS: &[Check] = &[
         "Compare the stated checksum with that of the received bytes, on every path, before publishing."
     ),
 ];
-
-type Store = Arc<dyn StorageProvider>;
 
 /// Sizes and for each the number of overwrites: enough to meet a window of microseconds.
 const OVERWRITES: &[(usize, usize)] =
@@ -622,11 +621,21 @@ async fn nothing_is_visible_before_the_end(cx: &Context) -> Outcome {
                     Some(size) => Before::object(&*store, key.clone(), payload(5, size)).await?,
                 };
                 let (gate, body) = pending(content.slice(..first), content.slice(first..), length);
-                let writer = {
+                let mut writer = {
                     let (store, key) = (Arc::clone(&store), key.clone());
                     tokio::spawn(async move { put(&*store, &key, body).await })
                 };
-                in_time(format!("{situation}: reading the source"), gate.reached()).await?;
+                let halfway = async {
+                    tokio::select! {
+                        () = gate.reached() => Ok(()),
+                        early = &mut writer => Err(Failure::new(
+                            situation.as_str(),
+                            "the source is read to its end before the put returns",
+                            format!("it returned {early:?}"),
+                        )),
+                    }
+                };
+                in_time(format!("{situation}: reading the source"), halfway).await??;
                 // Gives a provider that works in tasks of its own the time to show what it should not.
                 for _ in 0..10 {
                     yield_now().await;
@@ -669,7 +678,7 @@ async fn a_wrong_checksum_stores_nothing(cx: &Context) -> Outcome {
             Crc32c::of(&content[..size / 2]),
             Crc32c::from_u32(0),
         ];
-        let bodies: [(&str, fn(Bytes) -> Body); 3] = [
+        let bodies: [(&str, MakeBody); 3] = [
             ("bytes", Body::from),
             ("a stream", |content| chunked(content, &[65_536])),
             ("a stream without length", |content| streamed(content, &[70_001, 3], None)),

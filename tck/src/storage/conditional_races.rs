@@ -9,8 +9,8 @@ use omni_contracts::storage::{DeleteOptions, Key, ObjectMeta, StorageProvider};
 
 use super::conditions::{Form, by, if_absent, if_match};
 use super::inputs::{KIB, MIB, brief, has_content, key, listed, payload, put, read};
-use super::race::{finished, race};
-use crate::check::{Outcome, check, equal, fails_with, holds, ok};
+use super::race::{duels, finished, race};
+use crate::check::{Outcome, check, equal, fails_with, holds, ok, shortened};
 use crate::{Check, Context, Failure};
 
 pub(crate) const CHECKS: &[Check] = &[
@@ -59,6 +59,9 @@ async fn one_creator_wins(cx: &Context) -> Outcome {
         }
     }
     raced.push(again);
+    for form in Form::ALL {
+        raced.extend(create_duels(&stores[0], form).await?);
+    }
     let max = store.capabilities().limits.max_object_size.unwrap_or(u64::MAX);
     for (round, size) in [MIB + 1, 5 * MIB + 1].into_iter().enumerate() {
         if size as u64 <= max {
@@ -72,6 +75,44 @@ async fn one_creator_wins(cx: &Context) -> Outcome {
     raced.sort_unstable();
     seen.sort_unstable();
     equal("list after all races", &raced, &seen)
+}
+
+/// Two creators in the same microsecond, on many keys.
+async fn create_duels(store: &Store, form: Form) -> Result<Vec<Key>, Failure> {
+    const DUELS: usize = 64;
+    let keys: Arc<Vec<Key>> =
+        Arc::new((0..DUELS).map(|n| key(format!("duel/{form:?}/{n}"))).collect());
+    let results = duels(DUELS, {
+        let (store, keys) = (Arc::clone(store), Arc::clone(&keys));
+        move |duel, who| {
+            let (store, key) = (Arc::clone(&store), keys[duel].clone());
+            async move { store.put(&key, form.body(&payload(who as u64, 20)), &if_absent()).await }
+        }
+    })
+    .await?;
+    let situation = format!("two racers put 20 bytes as {form:?} with IfAbsent on a free key");
+    for (key, results) in keys.iter().zip(results) {
+        let winner = one_wins(&situation, results, ErrorKind::AlreadyExists)?;
+        has_content(&**store, key, &payload(winner as u64, 20), &situation).await?;
+    }
+    Ok(keys.to_vec())
+}
+
+/// Which of the two succeeded, while the other failed as it must.
+pub(crate) fn one_wins<T: std::fmt::Debug>(
+    situation: &str,
+    results: [omni_contracts::Result<T>; 2],
+    kind: ErrorKind,
+) -> Result<usize, Failure> {
+    match results {
+        [Ok(_), loser @ Err(_)] => fails_with(situation, kind, loser).map(|_| 0),
+        [loser @ Err(_), Ok(_)] => fails_with(situation, kind, loser).map(|_| 1),
+        both => Err(Failure::new(
+            situation,
+            format!("one success, and one error of kind `{kind}`"),
+            shortened(&both),
+        )),
+    }
 }
 
 async fn create_race(
@@ -192,7 +233,38 @@ async fn no_update_is_lost(cx: &Context) -> Outcome {
     }
     written.sort_unstable();
     let expected: Vec<u64> = (1..=(WORKERS * INCREMENTS) as u64).collect();
-    equal("values that the workers wrote successfully, in order", &expected, &written)
+    equal("values that the workers wrote successfully, in order", &expected, &written)?;
+    for form in Form::ALL {
+        update_duels(&stores[0], form).await?;
+    }
+    Ok(())
+}
+
+/// Two writers that replace the same version in the same microsecond, many times.
+async fn update_duels(store: &Store, form: Form) -> Outcome {
+    const DUELS: usize = 64;
+    let mut bases = Vec::new();
+    for duel in 0..DUELS {
+        let key = key(format!("duel/{form:?}/{duel}"));
+        let base = ok("put", put(&**store, &key, "base").await)?;
+        bases.push((key, if_match(&base.version)));
+    }
+    let bases = Arc::new(bases);
+    let results = duels(DUELS, {
+        let (store, bases) = (Arc::clone(store), Arc::clone(&bases));
+        move |duel, who| {
+            let (store, (key, options)) = (Arc::clone(&store), bases[duel].clone());
+            async move { store.put(&key, form.body(&payload(who as u64, 20)), &options).await }
+        }
+    })
+    .await?;
+    let situation =
+        format!("two writers put 20 bytes as {form:?} with IfMatch of the same version");
+    for ((key, _), results) in bases.iter().zip(results) {
+        let winner = one_wins(&situation, results, ErrorKind::PreconditionFailed)?;
+        has_content(&**store, key, &payload(winner as u64, 20), &situation).await?;
+    }
+    Ok(())
 }
 
 /// Reads the number, adds one, and puts it back if nobody else did in between; returns what it wrote.

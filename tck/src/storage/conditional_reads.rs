@@ -12,7 +12,7 @@ use omni_contracts::storage::{
 
 use super::conditions::{cases, other_versions, reading};
 use super::inputs::{brief, chunked, head, key, payload, put, same_bytes};
-use super::race::finished;
+use super::race::{duels, finished};
 use crate::check::{Outcome, check, equal, fails_with, holds, ok};
 use crate::{Check, Context, Failure};
 
@@ -123,7 +123,49 @@ async fn pinned_under_change(cx: &Context) -> Outcome {
     for reader in readers {
         finished(reader.await)??;
     }
-    written
+    written?;
+    pinned_duels(&store).await
+}
+
+/// A pinned read and an overwrite in the same microsecond, many times.
+async fn pinned_duels(store: &Arc<dyn StorageProvider>) -> Outcome {
+    const DUELS: usize = 128;
+    let mut pinned = Vec::new();
+    for duel in 0..DUELS {
+        let key = key(format!("duel/{duel}"));
+        let meta = ok("put", put(&**store, &key, payload(1, 500)).await)?;
+        pinned.push((key, meta));
+    }
+    let pinned = Arc::new(pinned);
+    let results = duels(DUELS, {
+        let (store, pinned) = (Arc::clone(store), Arc::clone(&pinned));
+        move |duel, who| {
+            let (store, (key, meta)) = (Arc::clone(&store), pinned[duel].clone());
+            async move {
+                if who == 0 {
+                    put(&*store, &key, payload(2, 500)).await.map(|_| None)
+                } else {
+                    store.get(&key, &reading(if_match(&meta.version))).await.map(Some)
+                }
+            }
+        }
+    })
+    .await?;
+    let situation = "get with if_match at once with an overwrite";
+    for ((_, meta), [overwrite, read]) in pinned.iter().zip(results) {
+        ok("overwrite at once with a get", overwrite)?;
+        match read {
+            Ok(found) => {
+                let Some(found) = found else { continue };
+                equal(situation, meta, &found.meta)?;
+                if let Ok(bytes) = found.body.collect().await {
+                    same_bytes(situation, &payload(1, 500), &bytes)?;
+                }
+            }
+            error => drop(fails_with(situation, ErrorKind::PreconditionFailed, error)?),
+        }
+    }
+    Ok(())
 }
 
 async fn if_none_match_tells_what_is_new(cx: &Context) -> Outcome {

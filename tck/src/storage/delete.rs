@@ -7,11 +7,12 @@ use bytes::Bytes;
 use omni_contracts::ErrorKind;
 use omni_contracts::storage::{DeleteOptions, Deleted, Key, PutOptions, StorageProvider, Version};
 
+use super::conditional_races::one_wins;
 use super::conditions::{Before, cases, other_versions};
 use super::inputs::{
     brief, has_content, has_no_object, head, invalid_keys, key, payload, put, read,
 };
-use super::race::race;
+use super::race::{duels, race};
 use super::walk::{Entry, NAMES, expected, fill, request, same_entries, settled, walk};
 use crate::check::{Outcome, check, equal, fails_with, holds, ok};
 use crate::{Check, Context};
@@ -266,7 +267,54 @@ async fn one_of_several_deletes(cx: &Context) -> Outcome {
         }
         has_no_object(&*stores[0], &contested, situation).await?;
     }
+    delete_duels(&stores[0]).await
+}
+
+/// Two calls on the same version in the same microsecond: both delete it, or one replaces it.
+async fn delete_duels(store: &Arc<dyn StorageProvider>) -> Outcome {
+    const DUELS: usize = 128;
+    let mut contested = Vec::new();
+    for duel in 0..DUELS {
+        let key = key(format!("duel/{duel}"));
+        let meta = ok("put", put(&**store, &key, "old").await)?;
+        contested.push((key, of_version(&meta.version)));
+    }
+    let contested = Arc::new(contested);
+    let results = duels(DUELS, {
+        let (store, contested) = (Arc::clone(store), Arc::clone(&contested));
+        move |duel, who| {
+            let (store, (key, options)) = (Arc::clone(&store), contested[duel].clone());
+            async move {
+                if who == 0 && replaces(duel) {
+                    put(&*store, &key, "new").await.map(drop)
+                } else {
+                    store.delete(&key, &options).await.map(drop)
+                }
+            }
+        }
+    })
+    .await?;
+    for (duel, ((key, _), results)) in contested.iter().zip(results).enumerate() {
+        if replaces(duel) {
+            // Whoever came first, the new object remains.
+            let situation = "put at once with a delete with if_match of the replaced version";
+            let [put, deleted] = results;
+            ok(situation, put)?;
+            if deleted.is_err() {
+                fails_with(situation, ErrorKind::PreconditionFailed, deleted)?;
+            }
+            has_content(&**store, key, b"new", situation).await?;
+        } else {
+            let situation = "two deletes at once with if_match of the current version";
+            one_wins(situation, results, ErrorKind::PreconditionFailed)?;
+            has_no_object(&**store, key, situation).await?;
+        }
+    }
     Ok(())
+}
+
+fn replaces(duel: usize) -> bool {
+    duel % 4 < 2
 }
 
 /// A delete of what was read never takes away what another wrote since.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::sync::Barrier;
 
 use crate::check::Failure;
@@ -52,6 +53,68 @@ where
     race((0..racers).map(make).collect()).await
 }
 
+/// Lets two threads act at the same moment, `count` times; returns what both came to, each time.
+///
+/// Two tasks can share a thread for a whole race. Two threads that meet before each act are together
+/// to a fraction of a microsecond: for windows that [`race`] seldom meets.
+///
+/// # Errors
+///
+/// A failure when one of them panics.
+pub(crate) async fn duels<T, A, F>(count: usize, act: A) -> Result<Vec<[T; 2]>, Failure>
+where
+    T: Send + 'static,
+    A: Fn(usize, usize) -> F + Send + Sync + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let act = Arc::new(act);
+    let met: Arc<Vec<AtomicUsize>> = Arc::new((0..count).map(|_| AtomicUsize::new(0)).collect());
+    let [one, other] = [0, 1].map(|who| {
+        let (act, runtime) = (Arc::clone(&act), Handle::current());
+        let meetings = Meetings(Arc::clone(&met));
+        let duelist = async move {
+            let mut results = Vec::with_capacity(count);
+            for duel in 0..count {
+                // Made before the meeting, so that only the act itself comes after it.
+                let acting = act(duel, who);
+                meetings.meet(duel);
+                // One of the two a little later, by turns, to try every alignment.
+                if duel % 2 == who {
+                    let late = Duration::from_nanos(duel as u64 / 2 % 16 * 120);
+                    let since = Instant::now();
+                    spun_until(|| since.elapsed() >= late);
+                }
+                results.push(acting.await);
+            }
+            results
+        };
+        tokio::task::spawn_blocking(move || runtime.block_on(duelist))
+    });
+    let (one, other) = (finished(one.await)?, finished(other.await)?);
+    Ok(one.into_iter().zip(other).map(|(one, other)| [one, other]).collect())
+}
+
+/// How many are at each meeting. Who is gone, at the end or by a panic, keeps nobody waiting.
+struct Meetings(Arc<Vec<AtomicUsize>>);
+
+impl Meetings {
+    fn meet(&self, number: usize) {
+        self.0[number].fetch_add(1, Ordering::SeqCst);
+        while !spun_until(|| self.0[number].load(Ordering::SeqCst) >= 2) {
+            // The other has no processor.
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Meetings {
+    fn drop(&mut self) {
+        for meeting in &*self.0 {
+            meeting.fetch_add(2, Ordering::SeqCst);
+        }
+    }
+}
+
 /// The result of a task that must not panic.
 ///
 /// # Errors
@@ -77,13 +140,22 @@ impl StartingLine {
     /// Waits for all racers, and then, without giving up the thread, for a second one: woken tasks
     /// begin one after the other, and only tasks on two threads can meet in a window of microseconds.
     async fn start(&self) {
-        const PATIENCE: Duration = Duration::from_micros(300);
         self.all_here.wait().await;
         self.started.fetch_add(1, Ordering::SeqCst);
-        let since = Instant::now();
-        while self.started.load(Ordering::SeqCst) < self.racers.min(2) && since.elapsed() < PATIENCE
-        {
-            std::hint::spin_loop();
-        }
+        spun_until(|| self.started.load(Ordering::SeqCst) >= self.racers.min(2));
     }
+}
+
+/// Waits without giving up the thread, for a time in which another thread can be woken; whether what
+/// was waited for came.
+fn spun_until(here: impl Fn() -> bool) -> bool {
+    const PATIENCE: Duration = Duration::from_micros(100);
+    let since = Instant::now();
+    while !here() {
+        if since.elapsed() > PATIENCE {
+            return false;
+        }
+        std::hint::spin_loop();
+    }
+    true
 }

@@ -58,6 +58,7 @@ fn a_provider_that_always_fails_passes_nothing() {
 
 fn passes_nothing(answers: &[Answer]) {
     let mut passed: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut hung: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for &answer in answers {
         let stores = Mutex::new(BTreeMap::new());
         let subject = FnSubject::new("trivial", Evidence::Embedded, move |place| {
@@ -74,8 +75,12 @@ fn passes_nothing(answers: &[Answer]) {
         for clause in report.clauses.iter().filter(|clause| clause.status == Status::Passed) {
             passed.entry(clause.id.clone()).or_default().push(format!("{answer:?}"));
         }
+        for (clause, _) in report.failures().filter(|(_, why)| why.seen.contains("given up")) {
+            hung.entry(clause.id.clone()).or_default().push(format!("{answer:?}"));
+        }
     }
     assert!(passed.is_empty(), "checks that check nothing, and who passes them: {passed:#?}");
+    assert!(hung.is_empty(), "checks that wait forever, and for whom: {hung:#?}");
 }
 
 #[test]

@@ -188,6 +188,8 @@ fn cfg_015_integers_of_the_file_fit_text_fields() {
     ] {
         assert_eq!(with(value).unwrap(), text);
     }
+    let message = with("2026-01-01").unwrap_err().to_string();
+    assert!(message.starts_with("expected a string; write the date in quotes"), "{message}");
     let message = with("1e5").unwrap_err().to_string();
     assert!(message.starts_with("expected a string; write the number in quotes"), "{message}");
 }

@@ -93,6 +93,14 @@ fn cfg_004_the_profile_lies_over_the_default() {
     assert_eq!(main_of(text(&[("OMNI_PROFILE", "default")])), default);
     assert_eq!(main_of(text(&[("OMNI_PROFILE", "eu")])), eu);
     assert_eq!(main_of(text(&[("OMNI_PROFILE", "cloud")]).profile("eu")), eu);
+    assert_eq!(main_of(text(&[("OMNI_PROFILE", "EU")])), eu);
+    for (twice, start) in [
+        ("[eu.storage]\n[EU.storage]", "the profile stands twice"),
+        ("[global.storage]", "the profile name is reserved"),
+    ] {
+        let message = refused(loader(&[]).text(twice));
+        assert!(message.starts_with(start), "{message}");
+    }
     let config = text(&[]).profile("eu").load().unwrap();
     assert_eq!(config.profile(), "eu");
     assert_eq!(config.profiles().collect::<Vec<_>>(), ["cloud", "default", "eu"]);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use omni_config::{Registry, Section};
-use omni_contracts::ErrorKind;
+use omni_contracts::{Error, ErrorKind};
 
 use crate::config;
 
@@ -84,4 +84,20 @@ fn cfg_034_a_name_is_registered_once() {
     assert!(registry.alias("memory", "local").is_err());
     assert!(registry.alias("aws", "local").is_err());
     assert!(registry.not_compiled("local", "local").is_err());
+}
+
+#[tokio::test]
+async fn cfg_052_a_provider_that_refuses_to_open_is_placed() {
+    let mut registry = Registry::<str>::new();
+    for (name, kind) in [("strict", ErrorKind::Configuration), ("offline", ErrorKind::Unavailable)]
+    {
+        let refuse = move |_| async move { Err(Error::new(kind, "path must not be empty")) };
+        registry.register(name, refuse).unwrap();
+    }
+    assert_eq!(
+        refusal(&registry, "strict").await,
+        "path must not be empty (key storage.main, a text given by the program, profile default)"
+    );
+    let error = registry.open(section("offline")).await.unwrap_err();
+    assert_eq!(error.to_string(), "unavailable: path must not be empty");
 }
