@@ -1,5 +1,6 @@
 //! `STO-166`: random programs over the whole contract, on the provider and on the reference model.
 
+mod choose;
 mod compare;
 mod program;
 mod reads;
@@ -64,7 +65,7 @@ async fn agrees_with_the_reference_model(cx: &Context) -> Outcome {
             // The last failure is that of the shortest failing program.
             let shortest: Mutex<Option<Failure>> = Mutex::new(None);
             let counter = Mutex::new(&mut stores);
-            let programs = program::programs(&capabilities, &mut keys);
+            let programs = choose::programs(&capabilities, &mut keys);
             let Ok(tree) = programs.new_tree(&mut runner) else { continue };
             let _ = runner.run_one(tree, |program| {
                 let store = {
