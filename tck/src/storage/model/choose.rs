@@ -22,24 +22,33 @@ use crate::reference::Content;
 /// The lengths of programs.
 const BURSTS: RangeInclusive<usize> = 5..=40;
 
-/// The lengths of one program in [`LONG`]: some faults show only after a while.
-const MANY_BURSTS: RangeInclusive<usize> = 150..=300;
-const LONG: u32 = 20;
+/// The length of a long program: some faults show only after a while.
+const MANY_BURSTS: RangeInclusive<usize> = 100..=200;
 
 /// How many keys a program uses: few, so that its steps meet.
 const RING: RangeInclusive<usize> = 2..=7;
 
 const NUMBERS: [u16; 4] = [1, 2, 3, PartNumber::MAX];
 
-const SIZES: [u64; 16] = [
-    0, 1, 2, 15, 255, 1000, 4095, 4096, 4097, 16_384, 65_535, 65_536, 65_537, 131_072, 262_145,
-    1_048_577,
-];
+/// Sizes at the edges of buffers; the usual buffer has 64 KiB.
+const SIZES: [u64; 14] =
+    [0, 1, 2, 15, 255, 4095, 4096, 4097, 65_535, 65_536, 65_536, 65_537, 65_537, 70_000];
+
+/// Sizes of several buffers; seldom, for they take their time.
+const LARGE: [u64; 4] = [131_072, 262_145, 1_048_576, 1_048_577];
+
+/// How long a program is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Length {
+    Short,
+    Long,
+}
 
 /// Programs of the operations that `capabilities` declare, on a few keys that `rng` chooses.
 pub(super) fn programs(
     capabilities: &Capabilities,
     rng: &mut StdRng,
+    length: Length,
 ) -> impl Strategy<Value = Vec<Step>> + use<> {
     // Half of the keys are those that are each other's beginnings.
     let mut key = || {
@@ -48,7 +57,10 @@ pub(super) fn programs(
     };
     let ring: Vec<usize> = (0..*RING.end()).map(|_| key()).collect();
     let ring = ring[..rng.random_range(RING)].to_vec();
-    let bursts = if rng.random_range(0..LONG) == 0 { MANY_BURSTS } else { BURSTS };
+    let bursts = match length {
+        Length::Short => BURSTS,
+        Length::Long => MANY_BURSTS,
+    };
     vec(burst(capabilities, &ring), bursts).prop_map(|bursts| bursts.concat())
 }
 
@@ -113,9 +125,11 @@ fn burst(capabilities: &Capabilities, ring: &[usize]) -> BoxedStrategy<Vec<Step>
                 checksum,
             },
         );
-        let upload = (step(create.boxed()), vec(step(part.boxed()), 1..5), step(complete.boxed()))
-            .prop_map(|(create, parts, complete)| {
-                [create].into_iter().chain(parts).chain([complete]).collect()
+        let list = Just(Op::ListParts { upload: 0, owner: Owner::Own });
+        let parts = vec(step(part.boxed()), 1..5);
+        let upload = (step(create.boxed()), parts, step(list.boxed()), step(complete.boxed()))
+            .prop_map(|(create, parts, list, complete)| {
+                [create].into_iter().chain(parts).chain([list, complete]).collect()
             });
         bursts.push((3, upload.boxed()));
     }
@@ -154,7 +168,7 @@ fn ops(capabilities: &Capabilities, ring: &[usize], reopen: bool) -> Union<Boxed
     let copy = (
         key(),
         key(),
-        option::weighted(0.2, which()),
+        option::weighted(0.35, which()),
         copy_when,
         option::weighted(0.4, attributes()),
     )
@@ -273,7 +287,8 @@ fn source() -> impl Strategy<Value = Source> + Clone {
         ),
         (1, select(vec![Form::Fails, Form::Short, Form::Long]).boxed()),
     ]);
-    (1..1000_u64, select(SIZES.to_vec()), form)
+    let size = Union::new_weighted(vec![(30, select(SIZES.to_vec())), (1, select(LARGE.to_vec()))]);
+    (1..1000_u64, size, form)
         .prop_map(|(seed, size, form)| Source { content: Content::new(seed, size), form })
         .boxed()
 }
@@ -283,7 +298,7 @@ fn checksum() -> BoxedStrategy<Checksum> {
 }
 
 fn which() -> BoxedStrategy<Which> {
-    weighted(&[(6, Which::Current), (3, Which::Older), (1, Which::Foreign)])
+    weighted(&[(4, Which::Current), (3, Which::Older), (1, Which::Foreign)])
 }
 
 /// Write conditions, of the forms that are declared.
@@ -348,7 +363,7 @@ fn optional<T: Clone + fmt::Debug + 'static>(
     allowed: bool,
     strategy: BoxedStrategy<T>,
 ) -> BoxedStrategy<Option<T>> {
-    if allowed { option::weighted(0.4, strategy).boxed() } else { Just(None).boxed() }
+    if allowed { option::weighted(0.6, strategy).boxed() } else { Just(None).boxed() }
 }
 
 fn weighted<T: Clone + fmt::Debug + 'static>(values: &[(u32, T)]) -> BoxedStrategy<T> {
