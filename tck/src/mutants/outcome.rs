@@ -128,15 +128,15 @@ pub(super) const MUTANTS: &[Mutant] = &[
             })
         },
     ),
-    Mutant::new("STO-152", "concurrent_puts_collide", "puts to one key at once are a conflict")
-        .put(|store, put| {
+    Mutant::new("STO-152", "concurrent_puts_collide", "puts to one key at once break").put(
+        |store, put| {
             Box::pin(async move {
                 let key = put.key.clone();
                 if !key.is_portable() {
                     return put.to(&*store.inner).await;
                 }
                 if store.marked(&key).await {
-                    return fail(ErrorKind::Conflict);
+                    return fail(ErrorKind::Internal);
                 }
                 store.mark(&key, "writing").await;
                 tokio::task::yield_now().await;
@@ -144,7 +144,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 store.unmark(&key).await;
                 result
             })
-        }),
+        },
+    ),
     Mutant::new("STO-152", "each_fortieth_listing_fails", "now and then a listing breaks").list(
         |store, list| {
             Box::pin(async move {

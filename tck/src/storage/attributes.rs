@@ -143,6 +143,8 @@ async fn content_fields_come_back(cx: &Context) -> Outcome {
     let values = [
         "a/b",
         "text/html",
+        "text/plain",
+        "application/json",
         "Text/HTML; Charset=\"UTF-8\"",
         "application/octet-stream",
         "x/y;  a=b;c=%41%2F+",

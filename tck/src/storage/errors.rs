@@ -92,7 +92,8 @@ async fn errors_name_the_key(cx: &Context) -> Outcome {
     .await?;
     // The keys of many objects at once, in special forms.
     let store = cx.open().await?;
-    for name in ["a/b", " x ", "%41", "\u{e4}/\u{1f600}", "it's \"quoted\" `here`"] {
+    let long = vec!["k".repeat(100); 10].join("/");
+    for name in ["a/b", " x ", "%41", "\u{e4}/\u{1f600}", "it's \"quoted\" `here`", &long] {
         let key = key(name);
         let result = store.head(&key, &Default::default()).await;
         let error = fails_with(format!("head of missing {name:?}"), ErrorKind::NotFound, result)?;
