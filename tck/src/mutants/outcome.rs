@@ -1,6 +1,6 @@
 //! Mutants of the sections "Outcome and repetition": STO-150 to STO-152.
 
-use omni_contracts::storage::{DeleteOptions, PutOptions, WriteCondition};
+use omni_contracts::storage::{DeleteOptions, Key, PutOptions, WriteCondition};
 use omni_contracts::{Effect, Error, ErrorKind};
 
 use super::Mutant;
@@ -128,24 +128,20 @@ pub(super) const MUTANTS: &[Mutant] = &[
             })
         },
     ),
-    Mutant::new("STO-152", "concurrent_puts_collide", "puts to one key at once break").put(
-        |store, put| {
+    Mutant::new("STO-152", "concurrent_puts_collide", "of puts at once, to any keys, one breaks")
+        .put(|store, put| {
             Box::pin(async move {
-                let key = put.key.clone();
-                if !key.is_portable() {
-                    return put.to(&*store.inner).await;
-                }
-                if store.marked(&key).await {
+                let turn = Key::new("turn")?;
+                if store.marked(&turn).await {
                     return fail(ErrorKind::Internal);
                 }
-                store.mark(&key, "writing").await;
+                store.mark(&turn, "taken").await;
                 tokio::task::yield_now().await;
                 let result = put.to(&*store.inner).await;
-                store.unmark(&key).await;
+                store.unmark(&turn).await;
                 result
             })
-        },
-    ),
+        }),
     Mutant::new("STO-152", "each_fortieth_listing_fails", "now and then a listing breaks").list(
         |store, list| {
             Box::pin(async move {
