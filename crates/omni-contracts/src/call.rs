@@ -231,7 +231,8 @@ pub trait Interceptor: Send + Sync + fmt::Debug + 'static {
         F: Fn() -> Fut + Send + Sync,
         Fut: Future<Output = Result<T>> + Send;
 
-    /// Sees the bytes of a stream: the payload on its way in, the content on its way out.
+    /// Sees the bytes of a body: the payload on its way in, the content on its way out. A body whose
+    /// [bytes are in memory](Body::as_bytes) must stay so: as a stream it could not be sent again.
     fn body(&self, call: &Call<'_>, body: Body) -> Body {
         let _ = call;
         body

@@ -55,6 +55,10 @@ impl Failure {
         }
     }
 
+    pub(crate) fn is_want_of_space(&self) -> bool {
+        self.kind == ErrorKind::CapacityExceeded
+    }
+
     /// The error of one write of the batch.
     pub(crate) fn to_error(&self) -> Error {
         let error = Error::new(self.kind, self.message.clone()).with_effect(self.effect);

@@ -241,6 +241,7 @@ impl Transaction<'_> {
         key: &str,
         attributes: &Attributes,
     ) -> Result<UploadId, Stop> {
+        self.expect_room()?;
         let id = self.stamp().token();
         let insert = "INSERT INTO uploads (key, id, created, attributes) VALUES (?1, ?2, ?3, ?4)";
         self.execute(insert, params![key, id, self.now(), attributes::encode(attributes)])?;
@@ -256,6 +257,7 @@ impl Transaction<'_> {
         new: &NewRecord,
     ) -> Result<Part, Stop> {
         let earlier = find_upload(self.connection(), key, id)?.parts;
+        self.expect_room()?;
         let record = self.stage(new, 0)?;
         if let Some((_, earlier)) = earlier.iter().find(|(other, _)| *other == number) {
             self.discard(earlier)?;

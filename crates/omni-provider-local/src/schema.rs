@@ -120,6 +120,5 @@ pub(crate) fn tune(connection: &Connection, durability: LocalDurability) -> rusq
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)
 }
 
-/// The log is folded into the index when it has this many pages (16 MiB). A larger log than SQLite's
-/// default spreads the cost of the fold over more commits.
-const CHECKPOINT_PAGES: u32 = 4_000;
+/// The log is folded into the index when it has this many pages (2 MiB).
+const CHECKPOINT_PAGES: u32 = 512;

@@ -1,6 +1,7 @@
 //! `Transaction`: the changes of objects inside one transaction of the index, conditions included.
 //! Changes of uploads live in `multipart`.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -14,11 +15,23 @@ use crate::error::Stop;
 use crate::receive::Content;
 use crate::record::{COLUMN_COUNT, FileId, Place, Record, Stamp, columns, now};
 
+/// The space that is left to deletes. A transaction dirties at most about 1 MiB of pages, the log is
+/// folded when it has 2 MiB, and folding may need all of that once more in the index.
+const RESERVE: u64 = 4 << 20;
+
+/// A transaction with this many bytes of contents takes no further change.
+const MAX_INLINED: u64 = 1 << 20;
+
 /// One transaction of the writer. A change refuses before it changes anything.
 pub(crate) struct Transaction<'a> {
     connection: &'a Connection,
+    folder: &'a Path,
     tag: u32,
     versioning: bool,
+    /// Whether there is room for changes that add something, once it is known.
+    room: Option<bool>,
+    /// How many bytes went into the table `inline`.
+    inlined: u64,
     /// The number of the last write, and as it was when the transaction began.
     writes: u64,
     writes_before: u64,
@@ -56,6 +69,7 @@ impl<'a> Transaction<'a> {
     /// Continues a transaction that has begun.
     pub(crate) fn new(
         connection: &'a Connection,
+        folder: &'a Path,
         tag: u32,
         versioning: bool,
     ) -> rusqlite::Result<Self> {
@@ -64,8 +78,11 @@ impl<'a> Transaction<'a> {
             .query_row([], |row| row.get(0))?;
         Ok(Self {
             connection,
+            folder,
             tag,
             versioning,
+            room: None,
+            inlined: 0,
             writes,
             writes_before: writes,
             now: now(),
@@ -100,6 +117,7 @@ impl<'a> Transaction<'a> {
             };
         }
         let not_before = current.as_ref().map_or(0, |record| record.modified);
+        self.expect_room()?;
         // Staged first: the new content may be a copy of the one that goes.
         let record = self.stage(new, not_before)?;
         if let Some(record) = &current {
@@ -172,6 +190,36 @@ impl<'a> Transaction<'a> {
         Ok(Deleted::new(Some(true)))
     }
 
+    /// Refuses a change that adds something when little space is left, so that deletes always have
+    /// the space that they need themselves: in the log, and to fold the log into the index.
+    pub(crate) fn expect_room(&mut self) -> Result<(), Stop> {
+        let room = match self.room {
+            Some(room) => room,
+            None => {
+                let space = available(self.folder);
+                space >= RESERVE || space + self.free_in_index()? >= RESERVE
+            }
+        };
+        self.room = Some(room);
+        if room {
+            return Ok(());
+        }
+        let left = format!("less than {RESERVE} bytes are left: {}", self.folder.display());
+        Err(Error::new(ErrorKind::CapacityExceeded, left).into())
+    }
+
+    fn free_in_index(&self) -> rusqlite::Result<u64> {
+        let number = |sql: &str| -> rusqlite::Result<u64> {
+            self.statement(sql)?.query_row([], |row| row.get(0))
+        };
+        Ok(number("PRAGMA freelist_count")? * number("PRAGMA page_size")?)
+    }
+
+    /// Whether the transaction is as large as one should be.
+    pub(crate) fn is_full(&self) -> bool {
+        self.inlined >= MAX_INLINED
+    }
+
     /// Gives a new content its stamp, and its bytes their place. The caller inserts the row.
     pub(crate) fn stage(&mut self, new: &NewRecord, not_before: u64) -> rusqlite::Result<Record> {
         let stamp = self.stamp();
@@ -185,6 +233,7 @@ impl<'a> Transaction<'a> {
             Content::Inline(bytes) => {
                 let insert = "INSERT INTO inline (id, data) VALUES (?1, ?2)";
                 self.execute(insert, params![write, &bytes[..]])?;
+                self.inlined += new.size;
                 Place::Inline
             }
             Content::CopyOf(other) => {
@@ -284,6 +333,18 @@ impl<'a> Transaction<'a> {
     pub(crate) fn connection(&self) -> &'a Connection {
         self.connection
     }
+}
+
+/// How many bytes the file system has left for us; plenty, where that cannot be asked.
+#[cfg(unix)]
+fn available(folder: &Path) -> u64 {
+    rustix::fs::statvfs(folder).map_or(u64::MAX, |space| space.f_bavail * space.f_frsize)
+}
+
+/// How many bytes the file system has left for us; plenty, where that cannot be asked.
+#[cfg(not(unix))]
+fn available(_folder: &Path) -> u64 {
+    u64::MAX
 }
 
 /// The current object of `key`.

@@ -16,10 +16,11 @@ use crate::blobs::Blobs;
 use crate::error::{Failure, IoContext, Stop, from_io, is_busy};
 use crate::lock::{Pause, lock_file, lock_until};
 use crate::record::FileId;
-use crate::transaction::Transaction;
+use crate::transaction::{Consequences, Transaction};
 
-/// The most changes in one transaction: bounds how long another process waits.
-const BATCH: usize = 256;
+/// The most changes in one transaction: bounds how long another process waits, and how much space a
+/// transaction takes.
+const BATCH: usize = 64;
 /// The lock that processes queue at before they write, so that a busy one cannot starve the others.
 const TURN_LOCK: &str = "turn.lock";
 
@@ -140,6 +141,14 @@ struct Thread {
     turn: std::fs::File,
 }
 
+/// What is left to do after a commit.
+struct Committed {
+    /// Files that no row names any more.
+    discarded: Vec<FileId>,
+    /// Changes for which the transaction had no room.
+    later: Vec<Box<dyn Job>>,
+}
+
 impl Thread {
     fn run(self, changes: &Receiver<Box<dyn Job>>) {
         while let Ok(first) = changes.recv() {
@@ -155,13 +164,14 @@ impl Thread {
             return;
         }
         match self.attempt(&mut batch) {
-            Ok(discarded) => {
+            Ok(Committed { discarded, later }) => {
                 for job in batch {
                     job.answer(None);
                 }
                 for file in discarded {
                     self.state.blobs.remove(&file);
                 }
+                self.commit(later);
             }
             Err(failure) if failure.is_divisible && batch.len() > 1 => {
                 for job in batch {
@@ -176,24 +186,20 @@ impl Thread {
         }
     }
 
-    /// Applies and commits the batch; returns the files that no row names any more.
-    fn attempt(&self, batch: &mut [Box<dyn Job>]) -> Result<Vec<FileId>, Failure> {
+    /// Applies and commits the batch, up to where the transaction is full.
+    fn attempt(&self, batch: &mut Vec<Box<dyn Job>>) -> Result<Committed, Failure> {
         let state = &self.state;
         self.begin()?;
-        let applied = Transaction::new(&state.connection, state.tag, state.versioning).and_then(
-            |mut transaction| {
-                for job in batch {
-                    job.apply(&mut transaction)?;
-                }
-                transaction.finish()
-            },
-        );
+        let applied = self.apply(batch);
         let outcome = match applied {
             Err(error) => Err(Failure::rolled_back(error, &state.index)),
-            Ok(consequences) => match self.statement("COMMIT") {
+            Ok((applied, consequences)) => match self.statement("COMMIT") {
                 Ok(()) => {
                     consequences.keep();
-                    return Ok(consequences.discarded);
+                    return Ok(Committed {
+                        discarded: consequences.discarded,
+                        later: batch.split_off(applied),
+                    });
                 }
                 Err(error) => {
                     let failure = Failure::of_commit(error, &state.index);
@@ -209,7 +215,28 @@ impl Thread {
             // If this fails, so will the next `BEGIN`, and be told.
             let _ = self.statement("ROLLBACK");
         }
+        if matches!(&outcome, Err(failure) if failure.is_want_of_space()) {
+            // The log may be what has no space; folded, it begins again where it has some.
+            let fold = "PRAGMA wal_checkpoint(RESTART)";
+            let _ = state.connection.query_row(fold, [], |_| Ok(()));
+        }
         outcome
+    }
+
+    /// Returns how many changes were applied.
+    fn apply(&self, batch: &mut [Box<dyn Job>]) -> rusqlite::Result<(usize, Consequences)> {
+        let state = &self.state;
+        let mut transaction =
+            Transaction::new(&state.connection, &state.folder, state.tag, state.versioning)?;
+        let mut applied = 0;
+        for job in batch {
+            if transaction.is_full() {
+                break;
+            }
+            job.apply(&mut transaction)?;
+            applied += 1;
+        }
+        Ok((applied, transaction.finish()?))
     }
 
     fn begin(&self) -> Result<(), Failure> {

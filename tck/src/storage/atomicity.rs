@@ -15,8 +15,9 @@ use tokio::sync::Barrier;
 use tokio::task::{JoinHandle, yield_now};
 
 use super::inputs::{
-    KIB, MIB, chunked, cut_short, failing_after, has_content, has_no_object, head, in_time, joined,
-    key, listed, long, open, payload, pending, put, read, same_bytes, short, stamped, streamed,
+    KIB, MIB, MakeBody, chunked, cut_short, failing_after, has_content, has_no_object, head,
+    in_time, joined, key, listed, long, open, payload, pending, put, read, same_bytes, short,
+    stamped, streamed,
 };
 use crate::check::{Failure, check, equal, fails_with, holds, ok};
 use crate::{Check, Context, Outcome};
@@ -63,8 +64,6 @@ pub(crate) const CHECKS: &[Check] = &[
         "Compare the stated checksum with that of the received bytes, on every path, before publishing."
     ),
 ];
-
-type Store = Arc<dyn StorageProvider>;
 
 /// Sizes and for each the number of overwrites: enough to meet a window of microseconds.
 const OVERWRITES: &[(usize, usize)] =
@@ -679,7 +678,7 @@ async fn a_wrong_checksum_stores_nothing(cx: &Context) -> Outcome {
             Crc32c::of(&content[..size / 2]),
             Crc32c::from_u32(0),
         ];
-        let bodies: [(&str, fn(Bytes) -> Body); 3] = [
+        let bodies: [(&str, MakeBody); 3] = [
             ("bytes", Body::from),
             ("a stream", |content| chunked(content, &[65_536])),
             ("a stream without length", |content| streamed(content, &[70_001, 3], None)),

@@ -20,6 +20,9 @@ use crate::check::{Failure, Outcome, ok};
 pub(crate) const KIB: usize = 1 << 10;
 pub(crate) const MIB: usize = 1 << 20;
 
+/// A way of making a body of a content.
+pub(crate) type MakeBody = fn(Bytes) -> Body;
+
 /// Sizes at which buffers, pages and blocks of providers end.
 pub(crate) const SMALL_SIZES: &[usize] = &[
     0, 1, 2, 7, 8, 9, 255, 256, 257, 511, 512, 513, 1023, 1024, 1025, 4095, 4096, 4097, 8191, 8192,

@@ -13,8 +13,8 @@ use rand::RngExt;
 use tokio::task::yield_now;
 
 use super::inputs::{
-    KIB, LARGE_SIZES, MIB, SMALL_SIZES, brief, chunked, has_content, has_no_object, head, in_time,
-    joined, key, listed, open, payload, put, read, same_bytes, stamped, streamed,
+    KIB, LARGE_SIZES, MIB, MakeBody, SMALL_SIZES, brief, chunked, has_content, has_no_object, head,
+    in_time, joined, key, listed, open, payload, put, read, same_bytes, stamped, streamed,
 };
 use crate::check::{Failure, check, equal, fails_with, holds, ok};
 use crate::{Check, Context, Damage, Outcome};
@@ -232,7 +232,7 @@ async fn the_largest_size_holds(cx: &Context) -> Outcome {
         return has_content(store, &key, &content, "put of 8 MiB").await.map(drop);
     };
     let size = limit as usize;
-    let bodies: [(&str, fn(Bytes) -> Body); 3] = [
+    let bodies: [(&str, MakeBody); 3] = [
         ("bytes", Body::from),
         ("a stream", |content| chunked(content, &[65_536])),
         ("a stream without length", |content| streamed(content, &[65_537, 1], None)),

@@ -229,7 +229,8 @@ fn stamped_as(form: usize, content: Bytes) -> Body {
 
 async fn empty_objects_are_objects(cx: &Context) -> Outcome {
     let store = &*cx.open().await?;
-    let bodies: [(&str, fn() -> Body); 6] = [
+    type Nothing = fn() -> Body;
+    let bodies: [(&str, Nothing); 6] = [
         ("Body::empty", Body::empty),
         ("empty bytes", || Bytes::new().into()),
         ("a stream without chunks, length stated", || chunked(Bytes::new(), &[1])),
