@@ -74,15 +74,15 @@ where
         let meetings = Meetings(Arc::clone(&met));
         let duelist = async move {
             let mut results = Vec::with_capacity(count);
+            let begun = Instant::now();
             for duel in 0..count {
                 // Made before the meeting, so that only the act itself comes after it.
                 let acting = act(duel, who);
-                meetings.meet(duel);
+                meetings.meet(duel, begun);
                 // One of the two a little later, by turns, to try every alignment.
                 if duel % 2 == who {
                     let late = Duration::from_nanos(duel as u64 / 2 % 16 * 120);
-                    let since = Instant::now();
-                    spun_until(|| since.elapsed() >= late);
+                    spun_until(late, || false);
                 }
                 results.push(acting.await);
             }
@@ -98,10 +98,13 @@ where
 struct Meetings(Arc<Vec<AtomicUsize>>);
 
 impl Meetings {
-    fn meet(&self, number: usize) {
-        self.0[number].fetch_add(1, Ordering::SeqCst);
-        while !spun_until(|| self.0[number].load(Ordering::SeqCst) >= 2) {
-            // The other has no processor.
+    /// Spins for longer than a time slice: a thread that yields shares its processor with the other by
+    /// turns, one that spins is moved away from it. Where that does not help for long, it yields.
+    fn meet(&self, number: usize, begun: Instant) {
+        const BUDGET: Duration = Duration::from_millis(300);
+        let long = if begun.elapsed() < BUDGET { 20_000 } else { 50 };
+        let patience = Duration::from_micros(long);
+        while !spun_until(patience, || self.0[number].load(Ordering::SeqCst) >= 2) {
             std::thread::yield_now();
         }
     }
@@ -140,19 +143,18 @@ impl StartingLine {
     /// Waits for all racers, and then, without giving up the thread, for a second one: woken tasks
     /// begin one after the other, and only tasks on two threads can meet in a window of microseconds.
     async fn start(&self) {
+        const PATIENCE: Duration = Duration::from_micros(100);
         self.all_here.wait().await;
         self.started.fetch_add(1, Ordering::SeqCst);
-        spun_until(|| self.started.load(Ordering::SeqCst) >= self.racers.min(2));
+        spun_until(PATIENCE, || self.started.load(Ordering::SeqCst) >= self.racers.min(2));
     }
 }
 
-/// Waits without giving up the thread, for a time in which another thread can be woken; whether what
-/// was waited for came.
-fn spun_until(here: impl Fn() -> bool) -> bool {
-    const PATIENCE: Duration = Duration::from_micros(100);
+/// Waits without giving up the thread, so long at most; whether what was waited for came.
+fn spun_until(patience: Duration, here: impl Fn() -> bool) -> bool {
     let since = Instant::now();
     while !here() {
-        if since.elapsed() > PATIENCE {
+        if since.elapsed() >= patience {
             return false;
         }
         std::hint::spin_loop();
