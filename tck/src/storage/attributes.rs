@@ -160,6 +160,28 @@ async fn content_fields_come_back(cx: &Context) -> Outcome {
             comes_back(store, &key("fields"), &content, &attributes, &situation).await?;
         }
     }
+    let usual = [
+        ("content-type", "text/plain; charset=us-ascii"),
+        ("content-type", "binary/octet-stream"),
+        ("content-type", "application/xml"),
+        ("content-type", "image/jpg"),
+        ("cache-control", "no-cache"),
+        ("cache-control", "private, max-age=0"),
+        ("content-disposition", "inline"),
+        ("content-disposition", "attachment"),
+        ("content-encoding", "gzip"),
+        ("content-encoding", "identity"),
+        ("content-language", "de"),
+        ("content-language", "en-US, fr"),
+    ];
+    for (field, value) in usual {
+        let mut attributes = Attributes::default();
+        if let Some((_, set)) = FIELDS.iter().find(|(name, _)| *name == field) {
+            *set(&mut attributes) = Some(value.to_owned());
+        }
+        let situation = format!("with {field} {value:?} alone");
+        comes_back(store, &key("usual"), &content, &attributes, &situation).await?;
+    }
     for size in [0, 1, 4 * KIB, 64 * KIB, 64 * KIB + 1, MIB + 1, 5 * MIB, 8 * MIB + 1] {
         let content = payload(size as u64, size);
         let all = full(size as u64);

@@ -7,7 +7,7 @@ use omni_contracts::ErrorKind;
 use omni_contracts::storage::{PresignMethod, PresignRequest};
 
 use super::inputs::{key, payload, put};
-use super::wrong_calls::{Scene, keys_of};
+use super::scene::{Scene, keys_of};
 use crate::check::{Outcome, check, equal, fails_with, holds, ok};
 use crate::{Check, Context};
 

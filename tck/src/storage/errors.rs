@@ -5,7 +5,7 @@ use std::error::Error as _;
 use omni_contracts::{Effect, Error, ErrorKind};
 
 use super::inputs::{brief, key};
-use super::wrong_calls::{MARKER, Scene, WrongCall};
+use super::scene::{MARKER, Scene, WrongCall};
 use crate::check::{Failure, Outcome, check, equal, fails_with, holds};
 use crate::{Check, Context};
 

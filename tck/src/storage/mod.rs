@@ -4,6 +4,7 @@
 mod atomicity;
 mod attributes;
 mod capabilities;
+mod completion;
 mod conditional_publication;
 mod conditional_races;
 mod conditional_reads;
@@ -27,6 +28,7 @@ mod paging;
 mod paging_under_change;
 mod race;
 mod ranges;
+mod scene;
 mod snapshot;
 mod streams;
 mod versioning;
@@ -61,6 +63,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         attributes::CHECKS,
         copy::CHECKS,
         multipart::CHECKS,
+        completion::CHECKS,
         versioning::CHECKS,
         outcome::CHECKS,
         consistency::CHECKS,

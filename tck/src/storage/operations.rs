@@ -14,9 +14,9 @@ use super::inputs::{
     Gate, KIB, chunked, failing_after, has_no_object, key, listed, payload, pending, put,
 };
 use super::race::race_of;
+use super::scene::Scene;
 use super::snapshot::{Snapshot, all_uploads, all_versions};
-use super::wrong_calls::Scene;
-use crate::check::{Failure, Outcome, check, ok};
+use crate::check::{Failure, Outcome, check, equal, ok};
 use crate::{Check, Context};
 
 pub(crate) const CHECKS: &[Check] = &[
@@ -133,7 +133,12 @@ async fn use_uploads(store: &dyn StorageProvider) -> Outcome {
     ok("abort_upload", store.abort_upload(&at, &ids[2]).await)?;
     // The fourth is left for the sweep.
     ok("upload_part", send(ids[3].clone(), 1, payload(1, 100).into()).await)?;
-    Ok(())
+    let left = ok("list_uploads", all_uploads(store, "parts").await)?;
+    equal(
+        "uploads that are left when three of four were completed or aborted",
+        &vec![&ids[3]],
+        &left.iter().map(|upload| &upload.id).collect(),
+    )
 }
 
 /// Runs `write` until it asks for the second half of its source, then drops it.

@@ -18,8 +18,8 @@ use super::inputs::{
     same_bytes, streamed,
 };
 use super::race::race_of;
+use super::scene::{Scene, keys_of};
 use super::snapshot::Snapshot;
-use super::wrong_calls::{Scene, keys_of};
 use crate::check::{Failure, Outcome, check, equal, holds, ok};
 use crate::{Check, Context};
 
@@ -217,7 +217,42 @@ async fn healthy_operations_succeed(cx: &Context) -> Outcome {
         }
     })
     .await?;
-    outcomes.into_iter().collect()
+    outcomes.into_iter().collect::<Outcome>()?;
+    one_key_is_enough(&store).await
+}
+
+/// Unconditional calls on one key at the same time all succeed, or find no object.
+async fn one_key_is_enough(store: &Arc<dyn StorageProvider>) -> Outcome {
+    for round in 0..30 {
+        let at = key(format!("shared/{round}"));
+        let size = [8, 64 * KIB + 8][round % 2];
+        for outcome in race_of(9, |racer| {
+            let (store, at) = (Arc::clone(store), at.clone());
+            async move {
+                for turn in 0..3 {
+                    let content = payload(racer as u64, size);
+                    let done = match (racer + turn) % 5 {
+                        0 | 1 => put(&*store, &at, content).await.map(drop),
+                        2 => put(&*store, &at, chunked(content, &[9000])).await.map(drop),
+                        3 => match head(&*store, &at).await {
+                            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+                            other => other.map(drop),
+                        },
+                        _ => store.delete(&at, &DeleteOptions::default()).await.map(drop),
+                    };
+                    done?;
+                }
+                Ok(())
+            }
+        })
+        .await?
+        {
+            ok("put, head and delete of one key by 9 at the same time", outcome)?;
+        }
+        ok("put after them", put(&**store, &at, payload(1, size)).await)?;
+        has_content(&**store, &at, &payload(1, size), "put after them").await?;
+    }
+    Ok(())
 }
 
 /// Works on keys of its own, and knows what they must hold.
