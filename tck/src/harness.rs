@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
 
-use crate::report::{ClauseReport, Report, Status, rerun};
+use crate::report::{ClauseReport, Report, Status};
 use crate::run::{Header, Options, runtime};
 use crate::session::{Planned, Session};
 use crate::{Subject, worker};
@@ -81,7 +81,6 @@ pub fn main(subjects: Vec<Arc<dyn Subject>>) -> ExitCode {
 /// One subject in this test binary, and what is known about its clauses so far.
 struct Run {
     subject: String,
-    options: Options,
     header: Header,
     session: Result<Session, String>,
     results: Mutex<HashMap<&'static str, ClauseReport>>,
@@ -91,11 +90,11 @@ impl Run {
     fn open(subject: Arc<dyn Subject>, options: &Options, runtime: &Runtime) -> Self {
         let name = subject.name().to_owned();
         let mut header = Header::new(&*subject, options);
-        let session = runtime.block_on(Session::open(subject, options.seed, options.time_limit));
+        let session = runtime.block_on(Session::open(subject, options));
         if let Ok(session) = &session {
             header.declared(session);
         }
-        Self { subject: name, options: options.clone(), header, session, results: Mutex::default() }
+        Self { subject: name, header, session, results: Mutex::default() }
     }
 
     fn try_clause(&self, planned: &Planned, runtime: &Runtime) -> Result<(), Failed> {
@@ -104,10 +103,14 @@ impl Run {
             .as_ref()
             .map_err(|error| Failed::from(format!("the subject cannot be opened: {error}")))?;
         let result = runtime.block_on(session.run(planned));
-        let failed = explain(&result, &self.subject, &self.options);
+        let outcome = match (&result.status, result.explain()) {
+            (Status::Passed, _) => Ok(()),
+            (_, Some(explained)) => Err(Failed::from(explained)),
+            (other, None) => Err(Failed::from(format!("nothing ran: {}", kind(other)))),
+        };
         let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
         results.insert(planned.clause.id, result);
-        failed
+        outcome
     }
 
     fn report(self) -> Report {
@@ -149,22 +152,6 @@ fn kind(status: &Status) -> String {
     }
 }
 
-/// Everything that somebody who sees the line fail needs.
-fn explain(result: &ClauseReport, subject: &str, options: &Options) -> Result<(), Failed> {
-    let failure = match &result.status {
-        Status::Passed => return Ok(()),
-        Status::Failed(failure) => failure,
-        other => return Err(Failed::from(format!("nothing ran: {}", kind(other)))),
-    };
-    let hint = result.hint.as_deref().unwrap_or_default();
-    let seed = options.seed;
-    let command = rerun(&options.rerun, subject, &result.id, seed);
-    Err(Failed::from(format!(
-        "{}: {}\n{failure}\nhint:      {hint}\nseed:      {seed}\nrun it alone:\n  {command}",
-        result.id, result.text
-    )))
-}
-
 /// The command that runs one line of this binary alone.
 fn command() -> String {
     let package =
@@ -201,29 +188,38 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::Failure;
+    use crate::{Evidence, Failure, FnSubject};
 
     #[test]
     fn a_failing_line_says_all_that_is_needed() {
         let planned = Planned::all().next().unwrap();
         let failure = Failure::new("get of \"a\"", "5 bytes", "4 bytes");
         let failure = failure.with_steps(vec!["put \"a\"".to_owned()]);
-        let report = |status| planned.report(status, Duration::ZERO, None);
         let options = Options { seed: 42, rerun: command(), ..Options::default() };
-        let explained = |status| explain(&report(status), "mine", &options);
-        let failed = explained(Status::Failed(failure)).unwrap_err();
-        let text = failed.message().unwrap();
+        let mut report = planned.report(Status::Failed(failure), Duration::ZERO, None);
+        report.run_alone = Some(options.run_alone("mine", &report.id));
+        let text = report.explain().unwrap();
         for part in [
             "STO-001: A `get` after an acknowledged `put`",
             "situation: get of \"a\"\nexpected:  5 bytes\nseen:      4 bytes\n  step   1: put \"a\"",
-            "seed:      42",
-            "  OMNI_TCK_SEED=42 cargo test -p tck --test tck -- mine::STO-001",
+            "hint:      ",
+            "OMNI_TCK_SEED=42 cargo test -p tck --test tck -- mine::STO-001",
         ] {
             assert!(text.contains(part), "{part:?} is not in:\n{text}");
         }
-        assert!(explained(Status::Passed).is_ok());
-        let missing = Status::NotClaimed { capability: "presign".to_owned() };
-        let failed = explained(missing).unwrap_err();
-        assert_eq!(failed.message().unwrap(), "nothing ran: not claimed: presign");
+    }
+
+    #[test]
+    fn a_subject_that_cannot_be_opened_fails_every_line() {
+        let subject = FnSubject::new("gone", Evidence::Embedded, |_| async {
+            Err(omni_contracts::Error::invalid("nobody is there"))
+        });
+        let runtime = Arc::new(runtime());
+        let run = Run::open(Arc::new(subject), &Options::default(), &runtime);
+        for planned in Planned::all() {
+            let failed = run.try_clause(&planned, &runtime).unwrap_err();
+            assert!(failed.message().unwrap().contains("nobody is there"));
+        }
+        assert!(trials(&Arc::new(run), &runtime).iter().all(|trial| !trial.has_ignored_flag()));
     }
 }

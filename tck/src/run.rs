@@ -45,6 +45,14 @@ impl Default for Options {
 }
 
 impl Options {
+    /// The command that runs the check of a clause alone.
+    pub(crate) fn run_alone(&self, subject: &str, id: &str) -> String {
+        self.rerun
+            .replace("{subject}", subject)
+            .replace("{id}", id)
+            .replace("{seed}", &self.seed.to_string())
+    }
+
     fn selects(&self, id: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|prefix| id.starts_with(prefix.as_str()))
     }
@@ -88,7 +96,7 @@ pub fn certify(
 ) -> Report {
     let runtime = runtime();
     let mut report = Header::new(&*subject, options);
-    let opening = Session::open(subject, options.seed, options.time_limit);
+    let opening = Session::open(subject, options);
     let report = match runtime.block_on(opening) {
         Err(error) => report.unreachable(error),
         Ok(session) => {
@@ -177,7 +185,6 @@ impl Header {
                 tool_version: env!("CARGO_PKG_VERSION").to_owned(),
                 seed: options.seed,
                 only: options.only.clone(),
-                rerun: options.rerun.clone(),
                 started: now,
                 finished: now,
                 environment: Environment::current(),

@@ -11,7 +11,7 @@ use tokio::sync::RwLock;
 
 use crate::report::{ClauseReport, Declared, Status};
 use crate::spec::{self, Clause};
-use crate::{Check, Context, Failure, Subject, storage, untested};
+use crate::{Check, Context, Failure, Options, Place, Subject, storage, untested};
 
 /// Checks that measure time or memory, or load the machine: nothing else runs beside them.
 const ALONE: &[&str] = &["STO-191"];
@@ -70,6 +70,7 @@ impl Planned {
             intent: self.clause.intent.to_owned(),
             hint: self.check.map(|check| check.hint.to_owned()),
             status,
+            run_alone: None,
             duration_ms: duration.as_secs_f64() * 1000.0,
         }
     }
@@ -80,8 +81,7 @@ pub(crate) struct Session {
     subject: Arc<dyn Subject>,
     root: TempDir,
     run: String,
-    seed: u64,
-    time_limit: Duration,
+    options: Options,
     turn: RwLock<()>,
     pub(crate) product: String,
     pub(crate) capabilities: Capabilities,
@@ -89,18 +89,15 @@ pub(crate) struct Session {
 
 impl Session {
     /// Opens a first store, to see that the back-end answers and what it declares.
-    pub(crate) async fn open(
-        subject: Arc<dyn Subject>,
-        seed: u64,
-        time_limit: Duration,
-    ) -> Result<Self, String> {
+    pub(crate) async fn open(subject: Arc<dyn Subject>, options: &Options) -> Result<Self, String> {
         let root = tempfile::Builder::new()
             .prefix("omni-tck-")
             .tempdir()
             .map_err(|error| format!("no folder for the run: {error}"))?;
         let run = format!("{:08x}", rand::random::<u32>());
         let store = format!("probe-{run}");
-        let context = Context::new(Arc::clone(&subject), root.path().to_owned(), store, seed);
+        let folder = root.path().to_owned();
+        let context = Context::new(Arc::clone(&subject), folder, store, options.seed);
         let probe = async move {
             let provider = context.subject().open(&context.place()).await?;
             provider.check().await?;
@@ -109,7 +106,7 @@ impl Session {
                 provider.capabilities().clone(),
             ))
         };
-        let (product, capabilities) = contained(time_limit, probe)
+        let (product, capabilities) = contained(options.time_limit, probe)
             .await
             .map_err(|gave_up| gave_up.to_string())?
             .map_err(|error| error.to_string())?;
@@ -117,8 +114,7 @@ impl Session {
             subject,
             root,
             run,
-            seed,
-            time_limit,
+            options: options.clone(),
             turn: RwLock::new(()),
             product,
             capabilities,
@@ -145,7 +141,11 @@ impl Session {
             (Some(status), _) => (status, Duration::ZERO),
             (None, None) => (Status::NotRun, Duration::ZERO),
         };
-        planned.report(status, duration, Some(&self.capabilities))
+        let mut report = planned.report(status, duration, Some(&self.capabilities));
+        if matches!(report.status, Status::Failed(_)) {
+            report.run_alone = Some(self.options.run_alone(self.subject.name(), &report.id));
+        }
+        report
     }
 
     /// The report of a clause whose check was not selected.
@@ -155,14 +155,15 @@ impl Session {
     }
 
     async fn execute(&self, check: &'static Check) -> (Status, Duration) {
-        let context = Context::new(
-            Arc::clone(&self.subject),
-            self.root.path().to_owned(),
-            format!("{}-{}", check.id.to_ascii_lowercase(), self.run),
-            self.seed,
-        );
+        let store = format!("{}-{}", check.id.to_ascii_lowercase(), self.run);
+        let root = self.root.path().to_owned();
+        let seed = self.options.seed;
+        let context = Context::new(Arc::clone(&self.subject), root, store.clone(), seed);
         let started = Instant::now();
-        let outcome = contained(self.time_limit, async move { (check.run)(&context).await }).await;
+        let limit = self.options.time_limit;
+        let outcome = contained(limit, async move { (check.run)(&context).await }).await;
+        let duration = started.elapsed();
+        self.free(store).await;
         let status = match outcome {
             Ok(Ok(())) => Status::Passed,
             Ok(Err(failure)) => Status::Failed(failure),
@@ -170,7 +171,17 @@ impl Session {
                 Status::Failed(Failure::new("running the check", "an outcome", gave_up.to_string()))
             }
         };
-        (status, started.elapsed())
+        (status, duration)
+    }
+
+    /// Frees the store of a check. That it cannot be freed says nothing about the check.
+    async fn free(&self, store: String) {
+        let (subject, root) = (Arc::clone(&self.subject), self.root.path().to_owned());
+        let freeing = async move {
+            let _ = subject.free(&Place { root: &root, store: &store }).await;
+            let _ = tokio::fs::remove_dir_all(root.join(&store)).await;
+        };
+        let _ = contained(self.options.time_limit, freeing).await;
     }
 }
 

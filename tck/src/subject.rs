@@ -37,6 +37,16 @@ pub trait Subject: Send + Sync + 'static {
         Ok(Damage::NotPossible)
     }
 
+    /// Frees a store, for its check has ended. What lies under `root`/`store` is removed anyway.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the freeing fails with; the outcome of the check stands.
+    async fn free(&self, place: &Place<'_>) -> Result<()> {
+        let _ = place;
+        Ok(())
+    }
+
     /// The bytes that the store takes up, counted behind the provider's back: everything that it
     /// wrote, visible or not. `None` where nobody can tell.
     ///

@@ -124,17 +124,12 @@ fn failures(page: &mut String, report: &Report) -> fmt::Result {
     }
     page.write_str("<section><h2>What failed</h2>\n")?;
     for (clause, failure) in failures {
-        failed(page, report, clause, failure)?;
+        failed(page, clause, failure)?;
     }
     page.write_str("</section>\n")
 }
 
-fn failed(
-    page: &mut String,
-    report: &Report,
-    clause: &ClauseReport,
-    failure: &Failure,
-) -> fmt::Result {
+fn failed(page: &mut String, clause: &ClauseReport, failure: &Failure) -> fmt::Result {
     let id = Text(&clause.id);
     write!(
         page,
@@ -160,12 +155,11 @@ fn failed(
     if let Some(hint) = &clause.hint {
         write!(page, "<dt>Hint</dt><dd>{}</dd>", Prose(hint))?;
     }
-    let command = report.rerun(&clause.id);
-    writeln!(
-        page,
-        "<dt>Run it alone</dt><dd><code class=\"command\">{}</code></dd></dl></article>",
-        Text(&command)
-    )
+    if let Some(command) = &clause.run_alone {
+        let command = Text(command);
+        write!(page, "<dt>Run it alone</dt><dd><code class=\"command\">{command}</code></dd>")?;
+    }
+    page.write_str("</dl></article>\n")
 }
 
 fn differences(page: &mut String, diff: &Diff) -> fmt::Result {

@@ -40,11 +40,7 @@ fn case(report: &Report, clause: &ClauseReport) -> TestCase {
             status
                 .set_message(format!("expected {}; seen {}", failure.expected, failure.seen))
                 .set_type(clause.level.as_str())
-                .set_description(format!(
-                    "{}\n{failure}\nrun: {}",
-                    clause.text,
-                    report.rerun(&clause.id)
-                ));
+                .set_description(clause.explain().unwrap_or_default());
             status
         }
         Status::NotClaimed { capability } => skipped(&format!("not claimed: {capability}")),

@@ -44,8 +44,6 @@ pub struct Report {
     pub seed: u64,
     /// The beginnings of ids that were selected; empty: all.
     pub only: Vec<String>,
-    /// The command that runs one clause alone, with `{subject}`, `{id}` and `{seed}`.
-    pub rerun: String,
     /// When the run began.
     pub started: Timestamp,
     /// When it ended.
@@ -101,8 +99,27 @@ pub struct ClauseReport {
     /// The outcome.
     #[serde(flatten)]
     pub status: Status,
+    /// The command that runs the check alone with the same choices, where it failed.
+    pub run_alone: Option<String>,
     /// How long the check ran, in milliseconds.
     pub duration_ms: f64,
+}
+
+impl ClauseReport {
+    /// Everything that somebody who sees the check fail needs: clause, situation, what was expected
+    /// and seen, steps, hint and the command to run it alone. `None` when it did not fail.
+    #[must_use]
+    pub fn explain(&self) -> Option<String> {
+        let Status::Failed(failure) = &self.status else { return None };
+        let mut text = format!("{}: {}\n{failure}", self.id, self.text);
+        if let Some(hint) = &self.hint {
+            text.push_str(&format!("\nhint:      {hint}"));
+        }
+        if let Some(command) = &self.run_alone {
+            text.push_str(&format!("\nalone:     {command}"));
+        }
+        Some(text)
+    }
 }
 
 /// What became of a clause. Only `Passed` is a pass.
@@ -244,12 +261,6 @@ impl Report {
         })
     }
 
-    /// The command that runs one clause alone with the seed of this run.
-    #[must_use]
-    pub fn rerun(&self, id: &str) -> String {
-        rerun(&self.rerun, &self.subject, id, self.seed)
-    }
-
     /// Writes `report.json`, `junit.xml` and `report.html` into `folder`, which is made if missing.
     /// Each file appears whole or not at all.
     ///
@@ -298,11 +309,6 @@ impl Report {
             });
         parsed.map_err(|error| at(path, &error))
     }
-}
-
-/// Fills in the command that runs one clause alone.
-pub(crate) fn rerun(template: &str, subject: &str, id: &str, seed: u64) -> String {
-    template.replace("{subject}", subject).replace("{id}", id).replace("{seed}", &seed.to_string())
 }
 
 fn at(path: &Path, error: &io::Error) -> io::Error {

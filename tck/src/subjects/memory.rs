@@ -34,4 +34,9 @@ impl Subject for Memory {
         let store = stores.entry(place.store.to_owned()).or_insert_with(new);
         Ok(Arc::new(store.clone()))
     }
+
+    async fn free(&self, place: &Place<'_>) -> Result<()> {
+        self.stores.lock().unwrap_or_else(PoisonError::into_inner).remove(place.store);
+        Ok(())
+    }
 }
