@@ -21,7 +21,8 @@ use crate::{Context, Failure, Outcome};
 /// Operations of each client in a round. With up to 6 clients, a history stays checkable.
 const OPERATIONS: usize = 9;
 
-const SIZES: [u64; 5] = [16, 17, 100, 5000, 65_537];
+/// Mostly small: the more operations, the more of them meet.
+const SIZES: [u64; 8] = [16, 17, 100, 100, 1000, 1000, 5000, 65_537];
 
 /// The fewest rounds, however long they take, and the most.
 const ROUNDS: (usize, usize) = (12, 600);
@@ -40,6 +41,10 @@ pub(super) struct Mix {
 }
 
 impl Mix {
+    /// Without deletes, so that the object is never missing.
+    pub(super) const OVERWRITES: Self =
+        Self { put: 1, read: 2, delete: 0, create: 0, swap: 0, swap_out: 0 };
+
     /// Plain operations only.
     pub(super) const PLAIN: Self =
         Self { put: 7, read: 9, delete: 4, create: 0, swap: 0, swap_out: 0 };

@@ -63,9 +63,10 @@ async fn handles(cx: &Context, count: usize) -> Result<Vec<Side>, Failure> {
 
 async fn plain_operations_are_linearizable(cx: &Context) -> Outcome {
     let store = cx.open().await?;
-    let budget = budget(store.capabilities()) / 2;
-    let same = (0..4).map(|_| Side::Here(Arc::clone(&store))).collect();
-    linearizable(cx, "one-handle", same, Mix::PLAIN, budget).await?;
+    let budget = budget(store.capabilities()) / 3;
+    let same = || (0..4).map(|_| Side::Here(Arc::clone(&store))).collect();
+    linearizable(cx, "overwrites", same(), Mix::OVERWRITES, budget).await?;
+    linearizable(cx, "one-handle", same(), Mix::PLAIN, budget).await?;
     linearizable(cx, "handles", handles(cx, 4).await?, Mix::PLAIN, budget).await
 }
 

@@ -9,7 +9,7 @@ use omni_contracts::storage::{
 };
 
 use super::compare::{Stop, Verdict, agreed, differ, same, same_bytes};
-use super::program::{KEYS, PREFIXES, Reading};
+use super::program::{KEYS, PREFIXES, Reading, Slice};
 use super::run::Run;
 use super::tokens::name;
 use super::words::quoted;
@@ -29,7 +29,7 @@ impl Run {
             self.list_uploads(store.as_ref(), 0).await?;
         }
         for key in KEYS.iter() {
-            match self.get(other.as_ref(), key, ByteRange::Full, &Reading::default()).await {
+            match self.get(other.as_ref(), key, Slice::Full, &Reading::default()).await {
                 Err(Stop::Mismatch { expected, seen }) => {
                     let seen = format!("{seen}, of {}", quoted(key));
                     return Err(Stop::Mismatch { expected, seen });
@@ -44,10 +44,11 @@ impl Run {
         &self,
         store: &dyn StorageProvider,
         key: &str,
-        range: ByteRange,
+        range: Slice,
         reading: &Reading,
     ) -> Verdict {
         let (version, condition, mut options) = self.reading(key, reading);
+        let range = range.of(self.size(key));
         options.range = range;
         let expected = self.model.get(key, version, range, condition);
         let seen = match store.get(&name(key), &options).await {
@@ -61,14 +62,21 @@ impl Run {
         Ok(format!("{} bytes of version {}", bytes.len(), object.version))
     }
 
+    /// The size of the current object; 0 where there is none.
+    fn size(&self, key: &str) -> u64 {
+        self.model.objects.get(key).map_or(0, |object| object.content.len() as u64)
+    }
+
     pub(super) async fn get_ranges(
         &self,
         store: &dyn StorageProvider,
         key: &str,
-        ranges: &[ByteRange],
+        ranges: &[Slice],
         reading: &Reading,
     ) -> Verdict {
         let (version, condition, options) = self.reading(key, reading);
+        let size = self.size(key);
+        let ranges: Vec<ByteRange> = ranges.iter().map(|range| range.of(size)).collect();
         let each = ranges.iter().map(|range| {
             let (object, range) = self.model.get(key, version, *range, condition)?;
             Ok(object.content.slice(range.start as usize..range.end as usize))
@@ -81,7 +89,7 @@ impl Run {
         } else if let Err(reasons) = self.model.head(key, version, condition) {
             expected = Err(reasons);
         }
-        let seen = store.get_ranges(&name(key), ranges, &options).await;
+        let seen = store.get_ranges(&name(key), &ranges, &options).await;
         let (expected, seen) = agreed(expected, seen)?;
         same("the number of ranges", &expected.len(), &seen.len())?;
         for (expected, seen) in expected.iter().zip(&seen) {

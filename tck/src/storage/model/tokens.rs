@@ -9,7 +9,9 @@ use omni_contracts::storage::{
 };
 use omni_contracts::{Body, Error, ErrorKind, storage};
 
-use super::program::{Checksum, Form, KEYS, Owner, Parts, Reading, Source, When, Which};
+use super::program::{
+    Checksum, Edge, Form, KEYS, Owner, Parts, Reading, Slice, Source, When, Which,
+};
 use super::run::Run;
 use crate::reference::{Condition, ReadCondition};
 
@@ -89,13 +91,13 @@ impl Run {
         }
     }
 
-    /// An upload by its place among those that were begun, and the key to use it with.
+    /// An upload by its place from the last that was begun, and the key to use it with.
     pub(super) fn upload(&self, at: usize, owner: Owner) -> (usize, UploadId, String) {
         let begun = self.uploads.len();
         if owner == Owner::Nobody || begun == 0 {
             return (begun, UploadId::new("nobody-began-this"), KEYS[0].clone());
         }
-        let at = at % begun;
+        let at = begun - 1 - at % begun;
         let own = &self.model.uploads[at].key;
         let key = match owner {
             Owner::Other => KEYS.iter().find(|key| *key != own).unwrap_or(own),
@@ -129,6 +131,22 @@ impl Run {
                 });
                 replaced.or(first).into_iter().chain(received.into_iter().skip(1)).collect()
             }
+        }
+    }
+}
+
+impl Slice {
+    /// The range that is meant in an object of `size` bytes.
+    pub(super) fn of(self, size: u64) -> ByteRange {
+        let at = |edge| match edge {
+            Edge::At(offset) => offset,
+            Edge::Size(by) => size.saturating_add_signed(by),
+        };
+        match self {
+            Self::Full => ByteRange::Full,
+            Self::Bounded(start, end) => ByteRange::Bounded { start: at(start), end: at(end) },
+            Self::From(start) => ByteRange::From(at(start)),
+            Self::Suffix(length) => ByteRange::Suffix(at(length)),
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::program::{
-    ATTRIBUTES, Checksum, Form, KEYS, Op, Owner, PREFIXES, Parts, Reading, Source, Step, When,
-    Which,
+    ATTRIBUTES, Checksum, Edge, Form, KEYS, Op, Owner, PREFIXES, Parts, Reading, Slice, Source,
+    Step, When, Which,
 };
 
 impl Display for Step {
@@ -82,6 +82,27 @@ impl Display for Op {
             Self::AbortUpload { upload, owner } => write!(f, "abort upload {upload}{owner}"),
             Self::ListUploads { prefix: at } => write!(f, "list uploads, prefix {}", prefix(at)),
             Self::Reopen => f.write_str("open again"),
+        }
+    }
+}
+
+impl Display for Slice {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str(".."),
+            Self::Bounded(start, end) => write!(f, "{start}..{end}"),
+            Self::From(start) => write!(f, "{start}.."),
+            Self::Suffix(length) => write!(f, "-{length}"),
+        }
+    }
+}
+
+impl Display for Edge {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(offset) => write!(f, "{offset}"),
+            Self::Size(0) => f.write_str("size"),
+            Self::Size(by) => write!(f, "(size{by:+})"),
         }
     }
 }
