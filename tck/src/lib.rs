@@ -7,6 +7,7 @@ pub mod check;
 mod context;
 mod harness;
 mod history;
+#[cfg(feature = "provider-local")]
 pub mod mutants;
 mod reference;
 pub mod report;

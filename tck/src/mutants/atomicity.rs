@@ -103,15 +103,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 if !put.key.is_portable() {
                     return put.to(&*store.inner).await;
                 }
-                store.mark(&put.key, mine.clone()).await;
+                if !store.marked(&put.key).await {
+                    store.mark(&put.key, mine.clone()).await;
+                }
                 yield_now().await;
                 let buffer = store.remembered(&put.key).await;
+                store.unmark(&put.key).await;
                 let half = mine.len() / 2;
-                let mixed = [&mine[..half], buffer.get(half..).unwrap_or_default()].concat();
-                if mixed.len() == mine.len() {
-                    put.with(mixed).to(&*store.inner).await
-                } else {
-                    put.to(&*store.inner).await
+                match buffer.get(half..) {
+                    Some(rest) => put.with([&mine[..half], rest].concat()).to(&*store.inner).await,
+                    None => put.to(&*store.inner).await,
                 }
             })
         },

@@ -50,14 +50,18 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 copy.within(&*store.inner).await
             })
         }),
-    Mutant::new("STO-180", "drops_undeclared_completions", "of a completion, too")
-        .capabilities(|_, declared| declared.without(&[ConditionalMultipart]))
-        .complete_upload(|store, mut complete| {
-            Box::pin(async move {
-                complete.options.condition = WriteCondition::Always;
-                complete.at(&*store.inner).await
-            })
-        }),
+    Mutant::new(
+        "STO-180",
+        "drops_undeclared_completions",
+        "an undeclared condition of a completion is ignored",
+    )
+    .capabilities(|_, declared| declared.without(&[ConditionalMultipart]))
+    .complete_upload(|store, mut complete| {
+        Box::pin(async move {
+            complete.options.condition = WriteCondition::Always;
+            complete.at(&*store.inner).await
+        })
+    }),
     Mutant::new("STO-180", "uploads_undeclared", "uploads work without being declared")
         .capabilities(|_, declared| declared.without(&[Multipart])),
     Mutant::new(
@@ -66,13 +70,17 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "a get of an undeclared version is the current",
     )
     .asked(|options| options.version = None),
-    Mutant::new("STO-180", "deletes_undeclared_versions", "a delete of one deletes the current")
-        .delete(|store, mut delete| {
-            Box::pin(async move {
-                delete.options.version = None;
-                delete.from(&*store.inner).await
-            })
-        }),
+    Mutant::new(
+        "STO-180",
+        "deletes_undeclared_versions",
+        "a delete of an undeclared version deletes the current",
+    )
+    .delete(|store, mut delete| {
+        Box::pin(async move {
+            delete.options.version = None;
+            delete.from(&*store.inner).await
+        })
+    }),
     Mutant::new("STO-180", "reads_before_it_refuses", "the source is read before Unsupported")
         .capabilities(|_, declared| declared.without(&[ConditionalCreate]))
         .put(|store, put| {
@@ -89,15 +97,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
             1 => declared.without(&[ConditionalCopy]),
             _ => declared,
         }),
-    Mutant::new("STO-181", "limits_differ", "each handle declares another page size").capabilities(
-        |store, mut declared| {
+    Mutant::new("STO-181", "limits_differ", "each second handle declares another page size")
+        .capabilities(|store, mut declared| {
             declared.limits.max_page_size -= store.count() as usize % 100;
             declared
-        },
-    ),
+        }),
     Mutant::new("STO-181", "delays_differ", "a later handle declares a delay of listings")
         .capabilities(|store, mut declared| {
-            declared.list_delay = Duration::from_millis(store.count().min(1));
+            declared.list_delay = Duration::from_millis(store.count() % 2);
             declared
         }),
     Mutant::new("STO-182", "missing_comes_first", "a wrong range of a missing object is NotFound")
@@ -199,15 +206,15 @@ pub(super) const MUTANTS: &[Mutant] = &[
             })
         },
     ),
-    Mutant::new("STO-192", "leaves_an_upload", "a completed upload leaves another one")
-        .complete_upload(|store, complete| {
+    Mutant::new("STO-192", "leaves_an_upload", "an abort leaves another upload").abort_upload(
+        |store, upload| {
             Box::pin(async move {
-                let key = complete.upload.key.clone();
-                let meta = complete.at(&*store.inner).await?;
-                store.inner.create_upload(&key, &PutOptions::default()).await?;
-                Ok(meta)
+                let key = upload.key.clone();
+                upload.abort(&*store.inner).await?;
+                store.inner.create_upload(&key, &PutOptions::default()).await.map(drop)
             })
-        }),
+        },
+    ),
     Mutant::new("STO-192", "keeps_the_last", "the last object of a batch stays").delete_many(
         |store, keys| {
             Box::pin(async move {

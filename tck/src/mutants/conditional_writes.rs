@@ -149,16 +149,19 @@ pub(super) const MUTANTS: &[Mutant] = &[
             })
         },
     ),
-    Mutant::new("STO-064", "if_match_of_nothing_is_not_found", "... is told as NotFound").put(
-        |store, put| {
-            Box::pin(async move {
-                match matches!(put.options.condition, IfMatch(_)) && !store.has(&put.key).await {
-                    true => fail(ErrorKind::NotFound),
-                    false => put.to(&*store.inner).await,
-                }
-            })
-        },
-    ),
+    Mutant::new(
+        "STO-064",
+        "if_match_of_nothing_is_not_found",
+        "IfMatch on a missing object is told as NotFound",
+    )
+    .put(|store, put| {
+        Box::pin(async move {
+            match matches!(put.options.condition, IfMatch(_)) && !store.has(&put.key).await {
+                true => fail(ErrorKind::NotFound),
+                false => put.to(&*store.inner).await,
+            }
+        })
+    }),
     Mutant::new("STO-065", "does_not_know_its_own_create", "the write id is ignored")
         .options(|options| options.write_id = None),
     Mutant::new("STO-065", "any_write_id_will_do", "a create with any write id succeeds").put(
@@ -281,7 +284,7 @@ fn drop_if_match(options: &mut PutOptions) {
 }
 
 /// Decides by what there is now, and writes whatever there is then.
-async fn check_then_put(store: &Store, mut put: Put) -> Result<ObjectMeta> {
+pub(super) async fn check_then_put(store: &Store, mut put: Put) -> Result<ObjectMeta> {
     let current = store.meta(&put.key).await.ok();
     put.options.condition.check(current.as_ref().map(|meta| &meta.version))?;
     yield_now().await;

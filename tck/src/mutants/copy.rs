@@ -173,16 +173,19 @@ pub(super) const MUTANTS: &[Mutant] = &[
             })
         },
     ),
-    Mutant::new("STO-124", "a_copy_onto_itself_is_refused", "also one with new attributes").copy(
-        |store, copy| {
-            Box::pin(async move {
-                match copy.from == copy.to {
-                    true => fail(ErrorKind::InvalidArgument),
-                    false => copy.within(&*store.inner).await,
-                }
-            })
-        },
-    ),
+    Mutant::new(
+        "STO-124",
+        "a_copy_onto_itself_is_refused",
+        "a copy onto itself is refused with new attributes too",
+    )
+    .copy(|store, copy| {
+        Box::pin(async move {
+            match copy.from == copy.to {
+                true => fail(ErrorKind::InvalidArgument),
+                false => copy.within(&*store.inner).await,
+            }
+        })
+    }),
     Mutant::new("STO-124", "a_copy_onto_itself_empties", "the content is lost with new attributes")
         .copy(|store, copy| {
             Box::pin(async move {

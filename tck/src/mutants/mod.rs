@@ -13,6 +13,7 @@ mod conditional_writes;
 mod consistency;
 mod copy;
 mod delete;
+mod durability;
 mod errors;
 mod keys;
 mod listing;
@@ -54,11 +55,13 @@ pub enum Base {
     Versioned,
     /// The reference provider with a largest object of 1 MiB.
     Limited,
+    /// The embedded provider on a disk.
+    Local,
 }
 
 impl Base {
     /// Every base.
-    pub const ALL: &'static [Self] = &[Self::Memory, Self::Versioned, Self::Limited];
+    pub const ALL: &'static [Self] = &[Self::Memory, Self::Versioned, Self::Limited, Self::Local];
 }
 
 /// Who shares what a mutant remembers.
@@ -120,6 +123,7 @@ pub fn mutants() -> impl Iterator<Item = &'static Mutant> {
         versioning::MUTANTS,
         outcome::MUTANTS,
         consistency::MUTANTS,
+        durability::MUTANTS,
         capabilities::MUTANTS,
         errors::MUTANTS,
     ]

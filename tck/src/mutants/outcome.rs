@@ -1,6 +1,6 @@
 //! Mutants of the sections "Outcome and repetition": STO-150 to STO-152.
 
-use omni_contracts::storage::{DeleteOptions, PutOptions, WriteCondition};
+use omni_contracts::storage::{DeleteOptions, Key, PutOptions, WriteCondition};
 use omni_contracts::{Effect, Error, ErrorKind};
 
 use super::Mutant;
@@ -128,20 +128,17 @@ pub(super) const MUTANTS: &[Mutant] = &[
             })
         },
     ),
-    Mutant::new("STO-152", "concurrent_puts_collide", "puts to one key at once are a conflict")
+    Mutant::new("STO-152", "concurrent_puts_collide", "of puts at once, to any keys, one breaks")
         .put(|store, put| {
             Box::pin(async move {
-                let key = put.key.clone();
-                if !key.is_portable() {
-                    return put.to(&*store.inner).await;
+                let turn = Key::new("turn")?;
+                if store.marked(&turn).await {
+                    return fail(ErrorKind::Internal);
                 }
-                if store.marked(&key).await {
-                    return fail(ErrorKind::Conflict);
-                }
-                store.mark(&key, "writing").await;
+                store.mark(&turn, "taken").await;
                 tokio::task::yield_now().await;
                 let result = put.to(&*store.inner).await;
-                store.unmark(&key).await;
+                store.unmark(&turn).await;
                 result
             })
         }),

@@ -5,23 +5,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use omni_contracts::Result;
-use omni_contracts::storage::StorageProvider;
+use omni_contracts::storage::{Key, StorageProvider};
 use omni_provider_memory::{MemorySettings, MemoryStorage};
 
 use super::sabotage::{Sabotaged, Scratch, Store};
 use super::{Base, Memory, Mutant};
-use crate::{Evidence, Place, Subject};
+use crate::subjects::Local;
+use crate::{Damage, Evidence, Place, Subject};
 
 /// A mutant as a subject.
 pub struct MutantSubject {
     name: String,
     mutant: Mutant,
-    stores: Mutex<HashMap<String, Opened>>,
+    /// What all handles on one store share, by the names of the stores.
+    stores: Mutex<HashMap<String, Shared>>,
 }
 
-/// What all handles on one store share.
-struct Opened {
-    inner: Arc<dyn StorageProvider>,
+#[derive(Clone)]
+struct Shared {
+    in_memory: MemoryStorage,
     scratch: Arc<Scratch>,
 }
 
@@ -38,6 +40,22 @@ impl MutantSubject {
         let name = format!("honest::{base:?}");
         Self { name, ..Self::new(&Mutant::new("", "honest", "nothing").on(base)) }
     }
+
+    fn shared(&self, store: &str) -> Shared {
+        let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Shared {
+            in_memory: MemoryStorage::new(settings(self.mutant.base)),
+            scratch: Arc::new(Scratch::new()),
+        };
+        stores.entry(store.to_owned()).or_insert_with(new).clone()
+    }
+}
+
+fn settings(base: Base) -> MemorySettings {
+    MemorySettings {
+        versioning: base == Base::Versioned,
+        max_object_size: (base == Base::Limited).then_some(1 << 20),
+    }
 }
 
 #[async_trait]
@@ -51,17 +69,30 @@ impl Subject for MutantSubject {
     }
 
     async fn open(&self, place: &Place<'_>) -> Result<Arc<dyn StorageProvider>> {
-        let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
-        let opened = stores.entry(place.store.to_owned()).or_insert_with(|| Opened {
-            inner: open_base(self.mutant.base),
-            scratch: Arc::new(Scratch::new()),
-        });
+        let shared = self.shared(place.store);
+        let inner = match self.mutant.base {
+            Base::Local => Local.open(place).await?,
+            Base::Memory | Base::Versioned | Base::Limited => Arc::new(shared.in_memory),
+        };
         let scratch = match self.mutant.memory {
-            Memory::OfStore => Arc::clone(&opened.scratch),
+            Memory::OfStore => shared.scratch,
             Memory::OfHandle => Arc::new(Scratch::new()),
         };
-        let store = Store { inner: Arc::clone(&opened.inner), scratch };
-        Ok(Arc::new(Sabotaged::new(store, self.mutant.sabotage)))
+        Ok(Arc::new(Sabotaged::new(Store { inner, scratch }, self.mutant.sabotage)))
+    }
+
+    async fn damage(&self, place: &Place<'_>, key: &Key) -> Result<Damage> {
+        match self.mutant.base {
+            Base::Local => Local.damage(place, key).await,
+            Base::Memory | Base::Versioned | Base::Limited => Ok(Damage::NotPossible),
+        }
+    }
+
+    async fn space(&self, place: &Place<'_>) -> Result<Option<u64>> {
+        match self.mutant.base {
+            Base::Local => Local.space(place).await,
+            Base::Memory | Base::Versioned | Base::Limited => Ok(None),
+        }
     }
 }
 
@@ -69,15 +100,4 @@ impl std::fmt::Debug for MutantSubject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("MutantSubject").field("mutant", &self.mutant).finish_non_exhaustive()
     }
-}
-
-fn open_base(base: Base) -> Arc<dyn StorageProvider> {
-    let settings = match base {
-        Base::Memory => MemorySettings::default(),
-        Base::Versioned => MemorySettings { versioning: true, ..MemorySettings::default() },
-        Base::Limited => {
-            MemorySettings { max_object_size: Some(1 << 20), ..MemorySettings::default() }
-        }
-    };
-    Arc::new(MemoryStorage::new(settings))
 }

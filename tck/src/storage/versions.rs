@@ -473,7 +473,18 @@ async fn modified_is_the_time_of_the_write(cx: &Context) -> Outcome {
             1 => chunked("content", &[2]),
             _ => Body::empty(),
         };
-        let meta = ok("put over an object", put(store, &timed, body).await)?;
+        if round % 7 == 6 {
+            ok("delete", store.delete(&timed, &DeleteOptions::default()).await)?;
+            last = None;
+        }
+        let before = SystemTime::now();
+        let meta = ok("put", put(store, &timed, body).await)?;
+        holds(
+            if last.is_some() { "modified after put over an object" } else { "modified after put" },
+            meta.modified + tolerance >= before && meta.modified <= SystemTime::now() + tolerance,
+            format!("since {before:?}, {tolerance:?} more or less"),
+            meta.modified,
+        )?;
         if let Some(last) = &last {
             not_before(last, &meta)?;
         }
