@@ -241,12 +241,21 @@ pub(crate) fn random() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
 
+<<<<<<< HEAD
 /// The content of a file is not as long as its record says, or the file is gone for good.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+=======
+/// Whether a second attempt by other means would fail for want of space too.
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+>>>>>>> wt-local
 }
 
-/// A file that keeps being replaced while it is read.
+/// The object is replaced faster than it can be followed.
 pub(crate) fn changed_too_often() -> Error {
     Error::new(ErrorKind::Conflict, "the object was replaced again and again while it was read")
 }

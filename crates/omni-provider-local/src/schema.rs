@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use omni_contracts::{Error, ErrorKind, Result};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::from_sqlite;
@@ -56,18 +57,21 @@ pub(crate) fn open_writer(index: &Path, busy_timeout: Duration) -> rusqlite::Res
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(index, flags)?;
-    connection.busy_timeout(busy_timeout)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    Ok(connection)
+    connect(index, flags, busy_timeout)
 }
 
 /// A connection that reads; the index exists.
 pub(crate) fn open_reader(index: &Path, busy_timeout: Duration) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    connect(index, flags, busy_timeout)
+}
+
+fn connect(index: &Path, flags: OpenFlags, wait: Duration) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(index, flags)?;
-    connection.busy_timeout(busy_timeout)?;
+    connection.busy_timeout(wait)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Otherwise partial indexes make SQLite plan some statements anew for every value that is bound.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
 }
 
