@@ -241,18 +241,9 @@ pub(crate) fn random() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
 
-<<<<<<< HEAD
-/// The content of a file is not as long as its record says, or the file is gone for good.
+/// Whether an error says that there is no space left.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-=======
-/// Whether a second attempt by other means would fail for want of space too.
-fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
->>>>>>> wt-local
 }
 
 /// The object is replaced faster than it can be followed.
