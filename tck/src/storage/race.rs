@@ -86,6 +86,7 @@ impl Meetings {
     /// turns, one that spins is moved away from it. Where that does not help for long, it yields.
     fn meet(&self, number: usize, begun: Instant) {
         const BUDGET: Duration = Duration::from_millis(300);
+        self.0[number].fetch_add(1, Ordering::SeqCst);
         let long = if begun.elapsed() < BUDGET { 20_000 } else { 50 };
         let patience = Duration::from_micros(long);
         while !spun_until(patience, || self.0[number].load(Ordering::SeqCst) >= 2) {
