@@ -101,7 +101,8 @@ impl Meetings {
     /// Spins for longer than a time slice: a thread that yields shares its processor with the other by
     /// turns, one that spins is moved away from it. Where that does not help for long, it yields.
     fn meet(&self, number: usize, begun: Instant) {
-        const BUDGET: Duration = Duration::from_millis(300);
+        const BUDGET: Duration = Duration::from_secs(1);
+        self.0[number].fetch_add(1, Ordering::SeqCst);
         let long = if begun.elapsed() < BUDGET { 20_000 } else { 50 };
         let patience = Duration::from_micros(long);
         while !spun_until(patience, || self.0[number].load(Ordering::SeqCst) >= 2) {
