@@ -149,7 +149,9 @@ fn report() -> Result<String, Failed> {
          | Clause | Mutant | What it does wrong | Killed by |\n|---|---|---|---|\n",
         mutants().count(),
     );
-    for mutant in mutants() {
+    let mut sorted: Vec<_> = mutants().collect();
+    sorted.sort_by_key(|mutant| clauses.iter().position(|clause| clause.id == mutant.clause));
+    for mutant in sorted {
         let killer = check(mutant.clause).map_or("-", |check| check.name);
         let Mutant { clause, name, wrong, .. } = mutant;
         writeln!(report, "| {clause} | `{name}` | {wrong} | `{killer}` |")?;

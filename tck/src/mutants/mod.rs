@@ -24,6 +24,7 @@ mod ranges;
 mod sabotage;
 mod streams;
 mod subject;
+mod uploads;
 mod versioning;
 mod versions;
 mod write_and_read;
@@ -103,7 +104,7 @@ impl std::fmt::Debug for Mutant {
     }
 }
 
-/// Every mutant, in the order of the specification.
+/// Every mutant, section by section.
 pub fn mutants() -> impl Iterator<Item = &'static Mutant> {
     [
         write_and_read::MUTANTS,
@@ -120,6 +121,7 @@ pub fn mutants() -> impl Iterator<Item = &'static Mutant> {
         attributes::MUTANTS,
         copy::MUTANTS,
         multipart::MUTANTS,
+        uploads::MUTANTS,
         versioning::MUTANTS,
         outcome::MUTANTS,
         consistency::MUTANTS,
