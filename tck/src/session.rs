@@ -5,13 +5,15 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use omni_contracts::storage::Capabilities;
+use omni_contracts::Body;
+use omni_contracts::storage::{Capabilities, GetOptions, Key, PutOptions, StorageProvider};
 use tempfile::TempDir;
 use tokio::sync::RwLock;
 
+use crate::check::{equal, ok};
 use crate::report::{ClauseReport, Declared, Status};
 use crate::spec::{self, Clause};
-use crate::{Check, Context, Failure, Options, Place, Subject, storage, untested};
+use crate::{Check, Context, Failure, Options, Outcome, Place, Subject, storage, untested};
 
 /// Checks that measure time or memory, or load the machine: nothing else runs beside them.
 const ALONE: &[&str] = &["STO-191"];
@@ -83,6 +85,8 @@ pub(crate) struct Session {
     run: String,
     options: Options,
     turn: RwLock<()>,
+    /// What the subject was seen to be unable to do at all; then nothing it is asked can be a pass.
+    worthless: Option<Failure>,
     pub(crate) product: String,
     pub(crate) capabilities: Capabilities,
 }
@@ -104,9 +108,10 @@ impl Session {
             Ok::<_, omni_contracts::Error>((
                 provider.name().to_owned(),
                 provider.capabilities().clone(),
+                keeps_two_objects(&*provider).await.err(),
             ))
         };
-        let (product, capabilities) = contained(options.time_limit, probe)
+        let (product, capabilities, worthless) = contained(options.time_limit, probe)
             .await
             .map_err(|gave_up| gave_up.to_string())?
             .map_err(|error| error.to_string())?;
@@ -116,6 +121,7 @@ impl Session {
             run,
             options: options.clone(),
             turn: RwLock::new(()),
+            worthless,
             product,
             capabilities,
         })
@@ -165,7 +171,8 @@ impl Session {
         let duration = started.elapsed();
         self.free(store).await;
         let status = match outcome {
-            Ok(Ok(())) => Status::Passed,
+            // Who keeps nothing breaks many promises, and seems to keep those about absence.
+            Ok(Ok(())) => self.worthless.clone().map_or(Status::Passed, Status::Failed),
             Ok(Err(failure)) => Status::Failed(failure),
             Err(gave_up) => {
                 Status::Failed(Failure::new("running the check", "an outcome", gave_up.to_string()))
@@ -183,6 +190,23 @@ impl Session {
         };
         let _ = contained(self.options.time_limit, freeing).await;
     }
+}
+
+/// The least that a store does. A provider that does not is reported by its clauses; this keeps those
+/// about absence from passing on it.
+async fn keeps_two_objects(provider: &dyn StorageProvider) -> Outcome {
+    let objects = [("tck/first", "one"), ("tck/second", "another")];
+    for (key, content) in objects {
+        let key = ok("a key", Key::new(key))?;
+        ok("put", provider.put(&key, Body::from(content), &PutOptions::default()).await)?;
+    }
+    for (key, content) in objects {
+        let key = ok("a key", Key::new(key))?;
+        let result = ok("get", provider.get(&key, &GetOptions::default()).await)?;
+        let seen = ok("the content", result.body.collect().await)?;
+        equal("get of one of two objects", &bytes::Bytes::from(content), &seen)?;
+    }
+    Ok(())
 }
 
 /// Why a future of somebody else's code has no result.

@@ -1,6 +1,6 @@
 //! Mutants of the section "Versioning": STO-142 to STO-144.
 
-use omni_contracts::storage::DeleteOptions;
+use omni_contracts::storage::{DeleteOptions, PutOptions};
 use omni_contracts::{ErrorKind, Result};
 
 use super::calls::{Delete, Get};
@@ -148,6 +148,24 @@ pub(super) const MUTANTS: &[Mutant] = &[
             })
         })
         .on(Base::Versioned),
+    Mutant::new(
+        "STO-144",
+        "brings_an_older_one_back",
+        "without its current version, a key gets another",
+    )
+    .delete(|store, delete| {
+        Box::pin(async move {
+            let (key, pinned) = (delete.key.clone(), delete.options.version.is_some());
+            let had = store.has(&key).await;
+            let older = store.content(&key).await;
+            let deleted = delete.from(&*store.inner).await?;
+            if pinned && had && !store.has(&key).await {
+                store.inner.put(&key, older.into(), &PutOptions::default()).await?;
+            }
+            Ok(deleted)
+        })
+    })
+    .on(Base::Versioned),
     Mutant::new("STO-144", "deletes_two_versions", "the current one goes with an older one")
         .delete(|store, delete| {
             Box::pin(async move {

@@ -193,7 +193,8 @@ pub struct DeleteOptions {
     /// Deletes only this current version, else `PreconditionFailed`; needs
     /// [`Capability::ConditionalDelete`](super::Capability::ConditionalDelete).
     pub if_match: Option<Version>,
-    /// Removes this stored version for good instead of deleting the current one; needs
+    /// Removes this stored version for good instead of deleting the current one, and brings no older
+    /// one back; needs
     /// [`Capability::Versioning`](super::Capability::Versioning).
     pub version: Option<Version>,
 }

@@ -143,7 +143,8 @@ pub trait StorageProvider: Send + Sync + fmt::Debug + 'static {
         limit: Option<usize>,
     ) -> Result<VersionPage>;
 
-    /// Copies an object within the store (`STO-120` to `STO-126`).
+    /// Copies an object within the store (`STO-120` to `STO-126`). The copy has no write id. An error
+    /// names the source when that is missing, else the target.
     ///
     /// # Errors
     ///
@@ -193,7 +194,7 @@ pub trait StorageProvider: Send + Sync + fmt::Debug + 'static {
     /// `NotFound` when there is no such upload for this key.
     async fn list_parts(&self, key: &Key, upload: &UploadId) -> Result<Vec<Part>>;
 
-    /// Joins the stated parts into the object (`STO-134` to `STO-137`). Repeated after success it
+    /// Joins the stated parts into the object (`STO-134` to `STO-137`, `STO-148`). Repeated after success it
     /// succeeds, as long as its object is the current one. Needs `multipart`.
     ///
     /// # Errors
