@@ -103,17 +103,17 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 if !put.key.is_portable() {
                     return put.to(&*store.inner).await;
                 }
-                if !store.marked(&put.key).await {
-                    store.mark(&put.key, mine.clone()).await;
-                }
+                // What another put, which is under way, left in the buffer.
+                let theirs = store.remembered(&put.key).await;
+                store.mark(&put.key, mine.clone()).await;
                 yield_now().await;
-                let buffer = store.remembered(&put.key).await;
-                store.unmark(&put.key).await;
                 let half = mine.len() / 2;
-                match buffer.get(half..) {
-                    Some(rest) => put.with([&mine[..half], rest].concat()).to(&*store.inner).await,
-                    None => put.to(&*store.inner).await,
-                }
+                let mixed = theirs.get(half..).map(|rest| [&mine[..half], rest].concat());
+                let content = mixed.filter(|_| !theirs.is_empty()).map_or(mine, Into::into);
+                let key = put.key.clone();
+                let result = put.with(content).to(&*store.inner).await;
+                store.unmark(&key).await;
+                result
             })
         },
     ),
