@@ -59,6 +59,18 @@ impl Body {
         }
     }
 
+    /// The bytes, when they are in memory in one piece; else the body as it was.
+    ///
+    /// # Errors
+    ///
+    /// The body itself.
+    pub fn into_bytes(self) -> std::result::Result<Bytes, Self> {
+        match self.0 {
+            Inner::Whole(bytes) => Ok(bytes),
+            stream => Err(Self(stream)),
+        }
+    }
+
     /// The bytes that are still to come, where known.
     #[must_use]
     pub fn length(&self) -> Option<u64> {

@@ -38,12 +38,7 @@ impl StorageProvider for MemoryStorage {
     async fn put(&self, key: &Key, body: Body, options: &PutOptions) -> Result<ObjectMeta> {
         let at = |error: Error| error.at(Operation::Put, NAME, key.as_str());
         validate_write(key, options).map_err(at)?;
-        let content = match body.as_bytes() {
-            Some(bytes) if self.store.capabilities.limits.max_object_size.is_none() => {
-                bytes.clone()
-            }
-            _ => self.store.receive(body).await.map_err(at)?,
-        };
+        let content = self.store.receive(body).await.map_err(at)?;
         let checksum = Crc32c::of(&content);
         checksum.expect(options.checksum).map_err(at)?;
         self.store.publish(key, content, checksum, options).map_err(at)

@@ -88,10 +88,10 @@ impl Store {
         if body.length().is_some_and(|length| length > max) {
             return too_large();
         }
-        if let Some(bytes) = body.as_bytes() {
-            return Ok(bytes.clone());
-        }
-        let mut body = body;
+        let mut body = match body.into_bytes() {
+            Ok(bytes) => return Ok(bytes),
+            Err(body) => body,
+        };
         let mut content = Vec::new();
         while let Some(chunk) = body.next().await.transpose()? {
             if (content.len() + chunk.len()) as u64 > max {

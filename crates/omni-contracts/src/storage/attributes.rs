@@ -39,7 +39,20 @@ impl Attributes {
     /// Whether no field is set.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.metadata.is_empty() && self.fields().all(|(_, value)| value.is_none())
+        let Self {
+            cache_control,
+            content_disposition,
+            content_encoding,
+            content_language,
+            content_type,
+            metadata,
+        } = self;
+        cache_control.is_none()
+            && content_disposition.is_none()
+            && content_encoding.is_none()
+            && content_language.is_none()
+            && content_type.is_none()
+            && metadata.is_empty()
     }
 
     /// The content fields with their HTTP names.

@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use smol_str::SmolStr;
@@ -22,8 +23,12 @@ use crate::{Error, Result};
 /// assert!(error.to_string().contains("empty segment"));
 /// # Ok::<(), omni_contracts::Error>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key(SmolStr);
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    text: SmolStr,
+    /// Follows from the text; kept, because every write asks for it.
+    portable: bool,
+}
 
 impl Key {
     /// The longest key, in bytes.
@@ -41,7 +46,7 @@ impl Key {
     pub fn new(text: impl AsRef<str>) -> Result<Self> {
         let text = text.as_ref();
         match broken_rule(text) {
-            None => Ok(Self(SmolStr::new(text))),
+            None => Ok(Self { text: SmolStr::new(text), portable: true }),
             Some(rule) => Err(invalid_key(text, &rule)),
         }
     }
@@ -50,19 +55,20 @@ impl Key {
     /// wrote: they can be listed, read, copied and deleted. Portable code does not need it.
     #[must_use]
     pub fn native(text: impl AsRef<str>) -> Self {
-        Self(SmolStr::new(text))
+        let text = text.as_ref();
+        Self { text: SmolStr::new(text), portable: broken_rule(text).is_none() }
     }
 
     /// Whether the key keeps the portable profile; false only for some [native](Self::native) keys.
     #[must_use]
     pub fn is_portable(&self) -> bool {
-        broken_rule(&self.0).is_none()
+        self.portable
     }
 
     /// The key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
@@ -131,13 +137,20 @@ fn invalid_key(text: &str, rule: &str) -> Error {
 
 impl AsRef<str> for Key {
     fn as_ref(&self) -> &str {
-        &self.0
+        &self.text
+    }
+}
+
+/// As the text hashes, which [`Borrow`] asks for.
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
     }
 }
 
 impl Borrow<str> for Key {
     fn borrow(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
@@ -181,7 +194,7 @@ impl From<&Self> for Key {
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -222,6 +235,13 @@ mod tests {
             assert_eq!(Key::new(text).unwrap().as_str(), text);
         }
         assert_eq!(longest.len(), Key::MAX_BYTES);
+    }
+
+    #[test]
+    fn a_native_key_is_the_same_key() {
+        let keys = std::collections::HashSet::from([Key::native("a/b")]);
+        assert!(keys.contains(&Key::new("a/b").unwrap()) && keys.contains("a/b"));
+        assert!(Key::native("a/b").is_portable());
     }
 
     #[test]

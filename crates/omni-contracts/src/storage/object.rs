@@ -36,11 +36,11 @@ impl Version {
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` when it is empty, longer than 1024 bytes or holds a control character: no
+    /// `InvalidArgument` when it is empty, longer than 1024 bytes or holds an ASCII control character: no
     /// provider makes such tokens.
     pub fn new(token: impl AsRef<str>) -> Result<Self> {
         let token = token.as_ref();
-        if token.is_empty() || token.len() > 1024 || token.chars().any(char::is_control) {
+        if token.is_empty() || token.len() > 1024 || token.bytes().any(|b| b.is_ascii_control()) {
             return Err(Error::invalid(
                 "a version is 1 to 1024 bytes without control characters".to_owned(),
             ));
