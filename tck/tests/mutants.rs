@@ -100,7 +100,7 @@ fn run(runtime: &Runtime, subject: MutantSubject, clause: &Clause) -> Result<Out
 fn every_core_clause_has_a_mutant() -> Result<(), Failed> {
     let missing: Vec<_> = spec::clauses()
         .iter()
-        .filter(|clause| clause.level == Level::Core && check(clause.id).is_some())
+        .filter(|clause| clause.level == Level::Core)
         .filter(|clause| !mutants().any(|mutant| mutant.clause == clause.id))
         .map(|clause| clause.id)
         .collect();

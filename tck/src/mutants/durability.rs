@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use omni_contracts::storage::{
-    Attributes, ByteRange, DeleteOptions, Key, ObjectMeta, PutOptions, WriteCondition,
+    Attributes, ByteRange, DeleteOptions, Deleted, Key, ObjectMeta, PutOptions, WriteCondition,
 };
 use omni_contracts::{Body, ErrorKind};
 
@@ -108,37 +108,31 @@ pub(super) const MUTANTS: &[Mutant] = &[
             })
         })
         .on(Base::Local),
-    Mutant::new("STO-170", "small_objects_stay_in_memory", "objects below 4 KiB are not on disk")
-        .put(|store, put| {
-            Box::pin(async move {
-                let (put, content) = put.whole().await?;
-                match content.len() < 4096 && put.options.condition == WriteCondition::Always {
-                    true => put.to(store.shadow()).await,
-                    false => {
-                        store.unmark(&put.key).await;
-                        put.to(&*store.inner).await
-                    }
-                }
-            })
+    Mutant::new(
+        "STO-170",
+        "small_objects_are_lost",
+        "puts below 4 KiB are known to their handle only",
+    )
+    .put(|store, put| {
+        Box::pin(async move {
+            let key = put.key.clone();
+            let meta = put.to(&*store.inner).await?;
+            match meta.size < 4096 {
+                true => store.mark(&key, "in memory").await,
+                false => store.unmark(&key).await,
+            }
+            Ok(meta)
         })
-        .get(|store, get| {
-            Box::pin(async move {
-                match store.marked(&get.key).await {
-                    true => get.from(store.shadow()).await,
-                    false => get.from(&*store.inner).await,
-                }
-            })
+    })
+    .get(|store, get| {
+        Box::pin(async move {
+            let known = store.marked(&get.key).await;
+            let found = get.from(&*store.inner).await?;
+            if known || found.meta.size >= 4096 { Ok(found) } else { fail(ErrorKind::NotFound) }
         })
-        .head(|store, head| {
-            Box::pin(async move {
-                match store.marked(&head.key).await {
-                    true => head.head(store.shadow()).await,
-                    false => head.head(&*store.inner).await,
-                }
-            })
-        })
-        .on(Base::Local)
-        .per_handle(),
+    })
+    .on(Base::Local)
+    .per_handle(),
     Mutant::new("STO-170", "attributes_stay_in_memory", "attributes are not on disk")
         .put(|store, put| {
             Box::pin(async move {
@@ -166,20 +160,19 @@ pub(super) const MUTANTS: &[Mutant] = &[
         })
         .on(Base::Local)
         .per_handle(),
-    Mutant::new("STO-171", "acknowledges_early", "a put is acknowledged 50 ms before it is stored")
-        .put(|store, put| {
+    Mutant::new("STO-171", "deletes_late", "a delete is acknowledged 5 s before it is done")
+        .delete(|store, mut delete| {
             Box::pin(async move {
-                let (put, content) = put.whole().await?;
-                if put.options.condition != WriteCondition::Always {
-                    return put.to(&*store.inner).await;
-                }
-                let later = put.with(content);
+                let Ok(meta) = store.meta(&delete.key).await else {
+                    return delete.from(&*store.inner).await;
+                };
+                delete.options.if_match = Some(meta.version);
                 let inner = Arc::clone(&store.inner);
                 tokio::spawn(async move {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    drop(later.to(&*inner).await);
+                    tokio::time::sleep(Duration::from_secs(5)).await;
+                    drop(delete.from(&*inner).await);
                 });
-                put.to(store.shadow()).await
+                Ok(Deleted::new(Some(true)))
             })
         })
         .on(Base::Local),

@@ -1,4 +1,4 @@
-//! Mutants of unfinished uploads: STO-138 to STO-141.
+//! Mutants of unfinished uploads: STO-138 to STO-141 and STO-148.
 
 use futures_util::StreamExt;
 use omni_contracts::ErrorKind;
@@ -121,6 +121,37 @@ pub(super) const MUTANTS: &[Mutant] = &[
             Box::pin(async move {
                 upload.key = key_of(store, &upload).await;
                 upload.parts(&*store.inner).await
+            })
+        }),
+    Mutant::new("STO-148", "ignores_checksums", "the checksum of a completion is not compared")
+        .complete_upload(|store, mut complete| {
+            Box::pin(async move {
+                complete.options.checksum = None;
+                complete.at(&*store.inner).await
+            })
+        }),
+    Mutant::new(
+        "STO-148",
+        "compares_after_completing",
+        "the checksum is compared when it is too late",
+    )
+    .complete_upload(|store, mut complete| {
+        Box::pin(async move {
+            let expected = complete.options.checksum.take();
+            let meta = complete.at(&*store.inner).await?;
+            meta.checksum.unwrap_or_default().expect(expected)?;
+            Ok(meta)
+        })
+    }),
+    Mutant::new("STO-148", "gives_up_at_once", "a wrong checksum aborts the upload")
+        .complete_upload(|store, complete| {
+            Box::pin(async move {
+                let (key, id) = (complete.upload.key.clone(), complete.upload.id.clone());
+                let result = complete.at(&*store.inner).await;
+                if result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Corrupt) {
+                    store.inner.abort_upload(&key, &id).await?;
+                }
+                result
             })
         }),
 ];
