@@ -9,6 +9,7 @@ mod local;
 mod measure;
 mod memory;
 mod report;
+mod suite;
 
 use std::path::Path;
 
@@ -34,6 +35,7 @@ async fn main() -> Result<(), Failure> {
     cases.extend(layers::cases(&plan).await?);
     cases.extend(local::cases(&plan).await?);
     cases.extend(listing::cases(&plan).await?);
+    cases.extend(suite::cases(&plan).await?);
 
     let page = report::markdown(&cases);
     println!("{page}");

@@ -23,10 +23,11 @@ pub(crate) fn markdown(cases: &[Case]) -> String {
         let (ratio, kept) = case.verdict();
         let _ = writeln!(
             page,
-            "| {} | {} | {} | {ratio:.2} | {} | {:.1} % |",
+            "| {} | {} | {} | {} | {} | {:.1} % |",
             case.id,
             case.title,
             case.bar.words,
+            ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}")),
             if kept { "yes" } else { "**no**" },
             case.control
         );
@@ -42,8 +43,9 @@ pub(crate) fn markdown(cases: &[Case]) -> String {
             let scale = if case.unit == "ns" { 1.0 } else { 1e6 };
             let _ = writeln!(
                 page,
-                "| {} | {:.*} | {:.*} | {:.*} | {:.1} |",
+                "| {}{} | {:.*} | {:.*} | {:.*} | {:.1} |",
                 result.name,
+                if result.keeps_less { " (weaker promise, not counted)" } else { "" },
                 usize::from(scale > 1.0) * 3,
                 result.median / scale,
                 usize::from(scale > 1.0) * 3,
