@@ -12,6 +12,8 @@ mod report;
 mod suite;
 
 use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
 
 use measure::{Case, Plan};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -22,8 +24,24 @@ static ALLOCATOR: &StatsAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() -> Result<(), Failure> {
+fn main() -> ExitCode {
+    if tck::worker::requested().is_some() {
+        // The kit runs this program again for its checks with several processes.
+        return tck::worker::serve(Arc::new(tck::subjects::Local));
+    }
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let outcome = runtime.map_err(Failure::from).and_then(|runtime| runtime.block_on(run()));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let quick = arguments.iter().any(|argument| argument == "--quick");
     let only: Vec<&str> =
