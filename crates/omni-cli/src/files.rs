@@ -1,17 +1,22 @@
 //! Local files: read as a stream, written under a temporary name and renamed when whole.
 
+use std::fs::Permissions;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use futures_util::StreamExt;
 use indicatif::ProgressBar;
 use omni_storage::Body;
-use tempfile::NamedTempFile;
-use tokio::io::AsyncWriteExt;
+use tempfile::{NamedTempFile, TempDir};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio_util::io::ReaderStream;
 
 use crate::output::{Exit, Outcome};
 
 const CHUNK: usize = 256 * 1024;
+
+/// How often the removal of a folder is repeated while others write into it.
+const ATTEMPTS: usize = 100;
 
 /// A file as a body of its length, which advances `bar`.
 pub(crate) async fn read(path: &Path, bar: &ProgressBar) -> Outcome<Body> {
@@ -49,27 +54,57 @@ where
     Body::from_stream(chunks, length)
 }
 
-/// Writes a body to a file, which appears when it is whole. An existing file is replaced.
-pub(crate) async fn write(path: &Path, mut body: Body, bar: &ProgressBar) -> Outcome {
+/// Writes a body to a file, which appears when it is whole. An existing file is replaced and keeps its
+/// permissions; what a symbolic link names is replaced, not the link; a device or a pipe is written to.
+pub(crate) async fn write(path: &Path, body: Body, bar: &ProgressBar) -> Outcome {
+    let named = |error| Exit::file(path, &error);
+    let existing = match std::fs::metadata(path) {
+        Ok(metadata) => Some(metadata),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(named(error)),
+    };
+    match existing {
+        Some(existing) if existing.is_dir() => {
+            Err(Exit::usage(format!("{} is a folder, a file is needed", path.display())))
+        }
+        Some(existing) if existing.is_file() && !is_descriptor(path) => {
+            let path = path.canonicalize().map_err(named)?;
+            replace(&path, Some(existing.permissions()), body, bar).await
+        }
+        Some(_) => {
+            let file = tokio::fs::OpenOptions::new().write(true).open(path).await;
+            drain(body, &mut file.map_err(named)?, bar, named).await
+        }
+        None => replace(path, None, body, bar).await,
+    }
+}
+
+/// Whether the path stands for an open file, as `/dev/stdout` does: others are writing to it, too.
+fn is_descriptor(path: &Path) -> bool {
+    std::fs::read_link(path).is_ok_and(|target| target.starts_with("/proc"))
+}
+
+async fn replace(
+    path: &Path,
+    permissions: Option<Permissions>,
+    body: Body,
+    bar: &ProgressBar,
+) -> Outcome {
     let named = |error| Exit::file(path, &error);
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    if path.is_dir() {
-        return Err(Exit::usage(format!("{} is a folder, a file is needed", path.display())));
-    }
     let temporary = tempfile::Builder::new()
         .prefix(".omni-")
         .make_in(folder, |path| std::fs::File::create_new(path))
         .map_err(|error| Exit::file(folder, &error))?;
     let (file, temporary) = temporary.into_parts();
-    let mut file = tokio::fs::File::from_std(file);
-    while let Some(chunk) = body.next().await {
-        let chunk = chunk?;
-        file.write_all(&chunk).await.map_err(named)?;
-        bar.inc(chunk.len() as u64);
+    if let Some(permissions) = permissions {
+        file.set_permissions(permissions).map_err(named)?;
     }
+    let mut file = tokio::fs::File::from_std(file);
+    drain(body, &mut file, bar, named).await?;
     file.sync_all().await.map_err(named)?;
     let file = NamedTempFile::from_parts(file.into_std().await, temporary);
     file.persist(path).map_err(|error| named(error.error))?;
@@ -77,21 +112,40 @@ pub(crate) async fn write(path: &Path, mut body: Body, bar: &ProgressBar) -> Out
 }
 
 /// Writes a body to standard output.
-pub(crate) async fn standard_output(mut body: Body) -> Outcome {
-    let mut out = tokio::io::stdout();
-    let failed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::BrokenPipe => Exit::Negative,
+pub(crate) async fn standard_output(body: Body) -> Outcome {
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Exit::Negative,
         _ => Exit::failed(format!("standard output: {error}")),
     };
-    while let Some(chunk) = body.next().await {
-        out.write_all(&chunk?).await.map_err(failed)?;
-    }
-    out.flush().await.map_err(failed)
+    drain(body, &mut tokio::io::stdout(), &ProgressBar::hidden(), failed).await
 }
 
-/// Every file below a folder, as its path and its `/`-separated name. Symbolic links are not followed.
-pub(crate) fn walk(folder: &Path) -> Outcome<Vec<(PathBuf, String)>> {
-    let mut files = Vec::new();
+async fn drain<W: AsyncWrite + Unpin>(
+    mut body: Body,
+    to: &mut W,
+    bar: &ProgressBar,
+    failed: impl Fn(io::Error) -> Exit,
+) -> Outcome {
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk?;
+        to.write_all(&chunk).await.map_err(&failed)?;
+        bar.inc(chunk.len() as u64);
+    }
+    to.flush().await.map_err(failed)
+}
+
+/// What is below a folder.
+#[derive(Debug, Default)]
+pub(crate) struct Walk {
+    /// Every file, as its path and its `/`-separated name.
+    pub(crate) files: Vec<(PathBuf, String)>,
+    /// How many entries are neither a file nor a folder. Symbolic links are not followed.
+    pub(crate) skipped: usize,
+}
+
+/// Walks a folder.
+pub(crate) fn walk(folder: &Path) -> Outcome<Walk> {
+    let mut found = Walk::default();
     let mut folders = vec![(folder.to_path_buf(), String::new())];
     while let Some((folder, name)) = folders.pop() {
         let entries = std::fs::read_dir(&folder).map_err(|error| Exit::file(&folder, &error))?;
@@ -106,10 +160,39 @@ pub(crate) fn walk(folder: &Path) -> Outcome<Vec<(PathBuf, String)>> {
             if kind.is_dir() {
                 folders.push((path, name));
             } else if kind.is_file() {
-                files.push((path, name));
+                found.files.push((path, name));
+            } else {
+                found.skipped += 1;
             }
         }
     }
-    files.sort();
-    Ok(files)
+    found.files.sort();
+    Ok(found)
+}
+
+/// A folder that takes every temporary file of this process, and goes with them.
+#[derive(Debug)]
+pub(crate) struct Scratch(TempDir);
+
+impl Scratch {
+    /// Makes the folder. Only the first of a process takes the temporary files.
+    pub(crate) fn new() -> Outcome<Self> {
+        let folder = tempfile::Builder::new().prefix("omni-").tempdir();
+        let folder = folder.map_err(|error| Exit::file(&std::env::temp_dir(), &error))?;
+        // Fails when another folder takes them, which then is the one that is removed.
+        let _ = tempfile::env::override_temp_dir(folder.path());
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Work that was interrupted may still be making files, until the process ends.
+        for _ in 0..ATTEMPTS {
+            match std::fs::remove_dir_all(self.0.path()) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+                _ => {}
+            }
+        }
+    }
 }

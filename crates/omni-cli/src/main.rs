@@ -1,15 +1,17 @@
 //! The `omni` command. What lives here: the arguments, and how an outcome becomes an exit code.
 //!
 //! Exit codes: 0 success; 1 the operation failed, or the provider is not certified; 2 wrong arguments
-//! or configuration; 130 interrupted.
+//! or configuration; 130 interrupted by Ctrl-C, 143 by the system (`SIGTERM`).
 
 mod address;
 mod commands;
 mod files;
 mod output;
 mod progress;
+mod signals;
 
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use clap::Parser;
 use tokio::runtime::Runtime;
@@ -25,27 +27,35 @@ use crate::output::Exit;
 #[command(name = "omni", version, max_term_width = 100)]
 struct Arguments {
     /// The configuration file [default: omni.toml, where there is one].
-    #[arg(long, global = true, env = "OMNI_CONFIG", value_name = "FILE")]
+    #[arg(long, global = true, env = "OMNI_CONFIG", value_name = "FILE", help_heading = GLOBAL)]
     config: Option<std::path::PathBuf>,
     /// The profile of the configuration.
-    #[arg(long, global = true, env = "OMNI_PROFILE", value_name = "NAME")]
+    #[arg(long, global = true, env = "OMNI_PROFILE", value_name = "NAME", help_heading = GLOBAL)]
     profile: Option<String>,
     /// Print JSON, one document per line.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     json: bool,
     #[command(subcommand)]
     command: Command,
 }
 
+/// The heading of the options that every command has.
+const GLOBAL: &str = "Global options";
+
 fn main() -> ExitCode {
     if let Some(subject) = tck::worker::requested() {
         return commands::certify::work(&subject);
     }
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return output::refuse(&error),
+    };
+    // Dropped last: what a command keeps here is removed when nothing of it runs any more.
     let context = Context {
         file: arguments.config,
         profile: arguments.profile,
         form: if arguments.json { output::Form::Json } else { output::Form::Text },
+        scratch: OnceLock::new(),
     };
     let exit = match Runtime::new() {
         Ok(runtime) => {
@@ -59,16 +69,13 @@ fn main() -> ExitCode {
     exit.finish(context.form)
 }
 
-/// Runs a command until it ends or Ctrl-C is pressed. A dropped command leaves nothing half-written.
+/// Runs a command until it ends or a signal arrives. A dropped command leaves nothing half-written.
 async fn interruptible(command: Command, context: &Context) -> Exit {
     tokio::select! {
         outcome = commands::run(command, context) => match outcome {
             Ok(()) => Exit::Success,
             Err(exit) => exit,
         },
-        signal = tokio::signal::ctrl_c() => match signal {
-            Ok(()) => Exit::Interrupted,
-            Err(error) => Exit::failed(format!("cannot listen for Ctrl-C: {error}")),
-        },
+        exit = signals::arrive() => exit,
     }
 }

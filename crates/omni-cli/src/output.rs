@@ -25,8 +25,8 @@ pub(crate) enum Exit {
     Negative,
     /// 2: wrong arguments or configuration.
     Usage(Message),
-    /// 130: Ctrl-C.
-    Interrupted,
+    /// This code: a signal.
+    Interrupted(u8),
 }
 
 /// An error for people, and its kind for programs.
@@ -63,35 +63,43 @@ impl Exit {
         let (message, code) = match self {
             Self::Success => return ExitCode::SUCCESS,
             Self::Negative => return ExitCode::FAILURE,
-            Self::Interrupted => {
-                eprintln!("omni: interrupted; nothing half-written is left");
-                return ExitCode::from(130);
+            Self::Interrupted(code) => {
+                let text = "interrupted; nothing half-written is left".to_owned();
+                (Message { text, kind: None }, code)
             }
             Self::Failed(message) => (message, 1),
             Self::Usage(message) => (message, 2),
         };
-        match form {
-            Form::Json => eprintln!(
+        // There is nobody left to tell that standard error is closed.
+        let _ = match form {
+            Form::Json => writeln!(
+                io::stderr(),
                 "{}",
                 json!({ "error": message.text, "kind": message.kind.map(ErrorKind::as_str) })
             ),
-            Form::Text => eprintln!("omni: {}", message.text),
-        }
+            Form::Text => writeln!(io::stderr(), "omni: {}", message.text),
+        };
         ExitCode::from(code)
     }
 }
 
+/// Ends a program whose arguments were refused, or that was asked for help.
+pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
+    // The arguments did not parse, but what they ask for is plain.
+    if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+        let text = error.render().to_string();
+        let text = text.trim().trim_start_matches("error: ");
+        return Exit::usage(text).finish(Form::Json);
+    }
+    // Fails when nobody reads, as after `| head`.
+    let _ = error.print();
+    ExitCode::from(u8::from(error.use_stderr()) * 2)
+}
+
 impl From<Error> for Exit {
     fn from(error: Error) -> Self {
-        let mut text = error.to_string();
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            let cause_text = cause.to_string();
-            if !text.contains(&cause_text) {
-                text = format!("{text}: {cause_text}");
-            }
-            source = cause.source();
-        }
+        // The text and its causes.
+        let text = format!("{error:?}");
         let message = Message { text, kind: Some(error.kind()) };
         match error.kind() {
             ErrorKind::Configuration | ErrorKind::InvalidArgument => Self::Usage(message),

@@ -307,19 +307,21 @@ impl fmt::Display for Error {
     }
 }
 
+/// What a program prints whose `main` returns the error: the text and the causes, not the fields.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Error")
-            .field("kind", &self.0.kind)
-            .field("message", &self.0.message)
-            .field("retryable", &self.0.retryable)
-            .field("effect", &self.0.effect)
-            .field("retry_after", &self.0.retry_after)
-            .field("operation", &self.0.operation)
-            .field("provider", &self.0.provider)
-            .field("resource", &self.0.resource)
-            .field("source", &self.0.source)
-            .finish()
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            let cause_text = cause.to_string();
+            // Who repeats a cause has said what it has to say.
+            if text.contains(&cause_text) {
+                break;
+            }
+            text = format!("{text}: {cause_text}");
+            source = cause.source();
+        }
+        f.write_str(&text)
     }
 }
 
@@ -351,5 +353,12 @@ mod tests {
              the change may have been made)"
         );
         assert!(error.is_retryable());
+    }
+
+    #[test]
+    fn a_main_that_fails_prints_text_and_causes() {
+        let cause = std::io::Error::other("the disk is gone");
+        let said = Error::new(ErrorKind::Unavailable, "cannot read a").with_source(cause);
+        assert_eq!(format!("{said:?}"), "unavailable: cannot read a: the disk is gone");
     }
 }

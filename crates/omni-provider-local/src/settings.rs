@@ -1,22 +1,23 @@
 //! The settings of a local store, and the values they accept. Opening a store lives in `provider`.
 
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
+use omni_config::ByteSize;
 use omni_contracts::storage::Durability;
 use omni_contracts::{Error, ErrorKind, Result};
-use serde::de::{Deserializer, Error as _, Visitor};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The largest value of [`LocalSettings::inline_limit`], in bytes: inline contents are read whole.
 pub(crate) const MAX_INLINE_LIMIT: u64 = 1 << 20;
 
+/// The largest value of [`LocalSettings::busy_timeout`]: SQLite counts its milliseconds in an `i32`.
+const MAX_BUSY_TIMEOUT: Duration = Duration::from_secs(24 * 86_400);
+
 /// How to open a local store.
 ///
-/// Sizes are bytes as an integer or text such as `"64KiB"`; durations are milliseconds as an integer
-/// or text such as `"5s"`.
+/// In a configuration, sizes are bytes as an integer or text such as `"64KiB"` (clause `CFG-040`), and
+/// durations are text with a unit such as `"5s"` (clause `CFG-041`).
 ///
 /// ```
 /// use omni_provider_local::{LocalDurability, LocalSettings};
@@ -41,7 +42,8 @@ pub struct LocalSettings {
     /// The largest object, in bytes; without it only space limits.
     #[serde(deserialize_with = "optional_size")]
     pub max_object_size: Option<u64>,
-    /// How long a call waits while another process writes, before it fails with `Unavailable`.
+    /// How long a call waits while another process writes, before it fails with `Unavailable`; at most
+    /// 24 days.
     #[serde(deserialize_with = "duration")]
     pub busy_timeout: Duration,
 }
@@ -91,6 +93,12 @@ impl LocalSettings {
                 self.inline_limit
             ));
         }
+        if self.busy_timeout > MAX_BUSY_TIMEOUT {
+            return wrong(format!(
+                "busy_timeout is at most {MAX_BUSY_TIMEOUT:?}, this is {:?}",
+                self.busy_timeout
+            ));
+        }
         Ok(())
     }
 }
@@ -107,86 +115,16 @@ impl LocalDurability {
     }
 }
 
-/// A number with a unit: the units in the order of the table, and what each is worth.
-struct Quantity(&'static str, &'static [(&'static str, u64)]);
-
-const SIZE: Quantity = Quantity(
-    "a size in bytes, such as 65536 or \"64KiB\"",
-    &[
-        ("kib", 1 << 10),
-        ("mib", 1 << 20),
-        ("gib", 1 << 30),
-        ("tib", 1 << 40),
-        ("kb", 1_000),
-        ("mb", 1_000_000),
-        ("gb", 1_000_000_000),
-        ("tb", 1_000_000_000_000),
-        ("b", 1),
-    ],
-);
-
-const MILLISECONDS: Quantity = Quantity(
-    "a duration in milliseconds, such as 5000 or \"5s\"",
-    &[("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)],
-);
-
-impl Quantity {
-    fn parse(&self, text: &str) -> Option<u64> {
-        let text = text.trim().to_ascii_lowercase();
-        let unit_at =
-            text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
-        let (number, unit) = text.split_at(unit_at);
-        let number = u64::from_str(number).ok()?;
-        let unit = unit.trim();
-        if unit.is_empty() {
-            return Some(number);
-        }
-        let (_, worth) = self.1.iter().find(|(name, _)| *name == unit)?;
-        number.checked_mul(*worth)
-    }
-}
-
-impl Visitor<'_> for Quantity {
-    type Value = u64;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<u64, E> {
-        Ok(value)
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<u64, E> {
-        u64::try_from(value).map_err(|_| E::custom(format!("expected {}, this is {value}", self.0)))
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<u64, E> {
-        self.parse(text).ok_or_else(|| E::custom(format!("expected {}, this is {text:?}", self.0)))
-    }
-}
-
 fn size<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
-    from.deserialize_any(SIZE)
+    ByteSize::deserialize(from).map(ByteSize::as_u64)
 }
 
 fn optional_size<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
-    struct Present(u64);
-    impl<'de> Deserialize<'de> for Present {
-        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-            size(from).map(Self)
-        }
-    }
-    let present = Option::<Present>::deserialize(from)?;
-    Ok(present.map(|Present(size)| size))
+    Ok(Option::<ByteSize>::deserialize(from)?.map(ByteSize::as_u64))
 }
 
 fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-    let milliseconds = from.deserialize_any(MILLISECONDS)?;
-    if milliseconds > u64::from(u32::MAX / 2) {
-        return Err(D::Error::custom("a busy timeout is at most 24 days, this is longer"));
-    }
-    Ok(Duration::from_millis(milliseconds))
+    omni_config::Duration::deserialize(from).map(omni_config::Duration::as_std)
 }
 
 #[cfg(test)]
@@ -215,11 +153,9 @@ mod tests {
                 busy_timeout: Duration::from_secs(2),
             }
         );
-        let settings = parse(r#"{"inline_limit": 10, "max_object_size": null, "busy_timeout": 7}"#);
-        let settings = settings.unwrap();
+        let settings = parse(r#"{"inline_limit": 10, "max_object_size": null}"#).unwrap();
         assert_eq!(settings.inline_limit, 10);
         assert_eq!(settings.max_object_size, None);
-        assert_eq!(settings.busy_timeout, Duration::from_millis(7));
         assert_eq!(parse("{}").unwrap(), LocalSettings::default());
     }
 
@@ -228,10 +164,11 @@ mod tests {
         for (json, said) in [
             (r#"{"pth": "x"}"#, "unknown field `pth`"),
             (r#"{"durability": "ram"}"#, "`none`, `process`, `disk`"),
-            (r#"{"inline_limit": "64 apples"}"#, "\"64KiB\""),
-            (r#"{"inline_limit": -1}"#, "this is -1"),
-            (r#"{"busy_timeout": "soon"}"#, "\"5s\""),
-            (r#"{"max_object_size": "99999999999TB"}"#, "a size in bytes"),
+            (r#"{"inline_limit": "64 apples"}"#, "`64KiB`"),
+            (r#"{"inline_limit": -1}"#, "must not be negative"),
+            (r#"{"busy_timeout": "soon"}"#, "`500ms`"),
+            (r#"{"busy_timeout": 5}"#, "with its unit"),
+            (r#"{"max_object_size": "99999999999TB"}"#, "less than 16 EiB"),
         ] {
             let error = parse(json).unwrap_err();
             assert!(error.contains(said), "{json}: {error}");
@@ -243,7 +180,11 @@ mod tests {
         let no_path = LocalSettings::at("");
         let too_large =
             LocalSettings { inline_limit: MAX_INLINE_LIMIT + 1, ..LocalSettings::default() };
-        for settings in [no_path, too_large] {
+        let too_long = LocalSettings {
+            busy_timeout: Duration::from_secs(u64::MAX),
+            ..LocalSettings::default()
+        };
+        for settings in [no_path, too_large, too_long] {
             let error = settings.validate().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Configuration);
         }

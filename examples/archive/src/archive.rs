@@ -169,7 +169,9 @@ impl Archive {
             Failure::Damaged(format!("{} ({}): {why}", entry.path, entry.hash))
         };
         let object = match self.storage.get(content_key(&entry.hash)).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Err(fault(&error)),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) => {
+                return Err(fault(&error));
+            }
             object => object?,
         };
         match pass(&mut object.reader(), writer).await {
@@ -194,7 +196,11 @@ impl Archive {
     }
 
     async fn manifest(&self, id: &str) -> Result<Manifest> {
-        let text = self.storage.get(snapshot_key(id)).await?.bytes().await?;
+        let reading = async { self.storage.get(snapshot_key(id)).await?.bytes().await };
+        let text = reading.await.map_err(|error| match error.kind() {
+            ErrorKind::Corrupt => Failure::Damaged(error.to_string()),
+            _ => Failure::Storage(error),
+        })?;
         if hexadecimal(&Sha256::digest(&text)) != id {
             return Err(Failure::Damaged("the list of files is not what its hash says".to_owned()));
         }

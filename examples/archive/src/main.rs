@@ -7,6 +7,8 @@ mod archive;
 mod failure;
 mod manifest;
 
+use std::fmt::Display;
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -45,8 +47,7 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: &[&str]) -> Result<()> {
     if let ["-h" | "--help" | "help"] = arguments {
-        print!("{USAGE}");
-        return Ok(());
+        return say(USAGE.trim_end());
     }
     // Wrong words are told before a storage is opened.
     if !matches!(
@@ -68,21 +69,21 @@ async fn run(arguments: &[&str]) -> Result<()> {
 
 async fn ingest(archive: &Archive, folder: &str) -> Result<String> {
     let done = archive.ingest(Path::new(folder)).await?;
-    println!(
+    say(format!(
         "snapshot {}: {} files, {} bytes, {} contents new, {} known",
         &done.snapshot[..12],
         done.files,
         done.bytes,
         done.new,
         done.known
-    );
+    ))?;
     Ok(done.snapshot)
 }
 
 async fn list(archive: &Archive) -> Result<()> {
     for (id, manifest) in archive.snapshots().await? {
         let (files, bytes) = (manifest.entries.len(), manifest.bytes());
-        println!("{}  {files} files  {bytes} bytes  {}", &id[..12], manifest.name);
+        say(format!("{}  {files} files  {bytes} bytes  {}", &id[..12], manifest.name))?;
     }
     Ok(())
 }
@@ -90,9 +91,9 @@ async fn list(archive: &Archive) -> Result<()> {
 async fn verify(archive: &Archive) -> Result<()> {
     let found = archive.verify().await?;
     for fault in &found.faults {
-        println!("{fault}");
+        say(fault)?;
     }
-    println!("verified {} snapshots, {} contents", found.snapshots, found.contents);
+    say(format!("verified {} snapshots, {} contents", found.snapshots, found.contents))?;
     match found.faults.len() {
         0 => Ok(()),
         faults => Err(Failure::Damaged(format!("the archive has faults: {faults}"))),
@@ -101,8 +102,13 @@ async fn verify(archive: &Archive) -> Result<()> {
 
 async fn restore(archive: &Archive, snapshot: &str, folder: &Path) -> Result<()> {
     let files = archive.restore(snapshot, folder).await?;
-    println!("restored {files} files into {}", folder.display());
-    Ok(())
+    say(format!("restored {files} files into {}", folder.display()))
+}
+
+/// Prints a line; a closed pipe is a failure, not a panic.
+fn say(line: impl Display) -> Result<()> {
+    writeln!(std::io::stdout(), "{line}")
+        .map_err(|error| Failure::file("cannot write", Path::new("standard output"), error))
 }
 
 /// Ingest, verify, list, restore, and compare with what was ingested.
@@ -121,6 +127,6 @@ async fn demonstrate(archive: &Archive) -> Result<()> {
     if !compared? {
         return Err(Failure::Damaged("the restored files differ".to_owned()));
     }
-    println!("the restored files are identical");
+    say("the restored files are identical")?;
     removed.map_err(|error| Failure::file("cannot remove", &folder, error))
 }

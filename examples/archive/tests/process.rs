@@ -93,3 +93,30 @@ fn what_is_wrong_is_told_with_an_exit_code() {
         assert!(output.stdout.is_empty());
     }
 }
+
+#[test]
+fn verify_tells_every_damage_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, source) = (folder.path().join("data"), folder.path().join("source"));
+    std::fs::create_dir(&source).unwrap();
+    // Larger than what the store keeps in its index.
+    for (name, byte) in [("a", 1), ("b", 2)] {
+        std::fs::write(source.join(name), vec![byte; 100_000]).unwrap();
+    }
+    let ingested = run(&data, "default", &["ingest", source.to_str().unwrap()]);
+    assert_eq!(ingested.status.code(), Some(0), "{ingested:?}");
+    let mut damaged = 0;
+    for (path, mut content) in below(&data.join("files")) {
+        if content.len() == 100_000 {
+            content[50_000] ^= 1;
+            std::fs::write(data.join("files").join(path.trim_start_matches('/')), content).unwrap();
+            damaged += 1;
+        }
+    }
+    assert_eq!(damaged, 2);
+    let output = run(&data, "default", &["verify"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = text(&output.stdout);
+    assert!(said.starts_with("a (") && said.contains("\nb ("), "{said}");
+    assert!(said.ends_with("verified 1 snapshots, 2 contents\n"), "{said}");
+}

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use clap::Args;
@@ -13,10 +13,11 @@ use omni_storage::{
     Config, Durability, Error, ErrorKind, Result, Section, StorageProvider, registry,
 };
 use serde_json::json;
-use tck::report::Status;
+use tck::report::{ClauseReport, Status};
 use tck::{Event, Evidence, Options, Place, Report, Subject, Verdict};
 
 use super::Context;
+use crate::files::Scratch;
 use crate::output::{Exit, Form, Outcome, print};
 use crate::progress;
 
@@ -41,34 +42,68 @@ pub(crate) struct Certify {
 
 impl Certify {
     pub(crate) async fn run(self, context: &Context) -> Outcome {
+        let only: Vec<_> = self.only.iter().map(|id| id.to_ascii_uppercase()).collect();
         let selected = |only: &String| {
             tck::spec::clauses().iter().any(|clause| clause.id.starts_with(only.as_str()))
         };
-        if let Some(unknown) = self.only.iter().find(|only| !selected(only)) {
+        if let Some(unknown) = only.iter().find(|only| !selected(only)) {
             return Err(Exit::usage(format!("no clause has an id that begins with {unknown}")));
         }
         let subject: Arc<dyn Subject> = match &self.instance {
             None => Arc::new(tck::subjects::Local),
             Some(name) => Arc::new(Instance::new(context, name)?),
         };
-        let mut options = Options { only: self.only.clone(), ..Options::default() };
+        let whole = only.is_empty();
+        let mut options = Options { only, rerun: self.rerun(context), ..Options::default() };
         if let Some(seed) = self.seed {
             options.seed = seed;
         }
-        options.previous = Report::read(&self.report.join("report.json")).ok();
+        if whole {
+            if self.report.exists() && !self.report.is_dir() {
+                let file = self.report.display();
+                return Err(Exit::usage(format!("{file} is a file, a folder is needed")));
+            }
+            options.previous = Report::read(&self.report.join("report.json")).ok();
+        }
+        // Whatever ends the program, the folders of the run go with it.
+        if context.scratch.get().is_none() {
+            let _ = context.scratch.set(Scratch::new()?);
+        }
         let form = context.form;
+        // Gone when the command is: what a run without its folders still finds is not to be shown.
+        let wanted = Arc::new(());
+        let still_wanted = Arc::downgrade(&wanted);
         let running = tokio::task::spawn_blocking(move || {
             let mut live = Live::new(form);
-            let report = tck::certify(subject, &options, &mut |event| live.show(&event));
+            let report = tck::certify(subject, &options, &mut |event| {
+                if still_wanted.strong_count() > 0 {
+                    live.show(&event);
+                }
+            });
             live.bar.finish_and_clear();
             report
         });
         let report = running.await.map_err(|error| Exit::failed(error.to_string()))?;
-        let whole = self.only.is_empty();
+        drop(wanted);
         if whole {
-            report.write(&self.report).map_err(|error| Exit::file(&self.report, &error))?;
+            report.write(&self.report).map_err(|error| Exit::failed(error.to_string()))?;
         }
         self.conclude(context, &report, whole)
+    }
+
+    /// The command that runs one clause of the same subject alone.
+    fn rerun(&self, context: &Context) -> String {
+        let mut words = vec!["omni".to_owned()];
+        if let Some(file) = &context.file {
+            words.push(format!("--config {}", quoted(&file.to_string_lossy())));
+        }
+        if let Some(profile) = &context.profile {
+            words.push(format!("--profile {}", quoted(profile)));
+        }
+        words.push("certify".to_owned());
+        words.extend(self.instance.as_deref().map(quoted));
+        words.push("--only {id} --seed {seed}".to_owned());
+        words.join(" ")
     }
 
     fn conclude(&self, context: &Context, report: &Report, whole: bool) -> Outcome {
@@ -105,41 +140,70 @@ impl Certify {
     }
 }
 
-/// Shows the run as it happens: a line per clause, and a bar where a person is looking.
+/// A word of a command line, as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./".contains(c);
+    if word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+/// Shows the run as it happens: a line per clause, and where a person is looking, a bar with what runs.
 struct Live {
     form: Form,
     bar: ProgressBar,
+    running: Vec<&'static str>,
 }
 
 impl Live {
     fn new(form: Form) -> Self {
-        Self { form, bar: progress::items("certifying", Some(0)) }
+        Self { form, bar: progress::items("certifying", Some(0)), running: Vec::new() }
     }
 
     fn show(&mut self, event: &Event<'_>) {
-        let Event::Finished { result, done, total } = event else { return };
-        self.bar.set_length(*total as u64);
-        self.bar.set_position(*done as u64);
-        if self.form == Form::Json {
-            return;
+        match event {
+            Event::Started { clause } => self.running.push(clause.id),
+            Event::Finished { result, done, total } => {
+                self.running.retain(|id| *id != result.id);
+                self.bar.set_length(*total as u64);
+                self.bar.set_position(*done as u64);
+                // Who does not read the lines may still want the report.
+                let _ = self.bar.suspend(|| print(self.form, &value(result), &line(result)));
+            }
         }
-        let name = result.check.as_deref().unwrap_or_default();
-        let line = match &result.status {
-            Status::Passed => {
-                let time = Duration::from_secs_f64(result.duration_ms / 1000.0);
-                format!("ok           {}  {name} ({time:.0?})", result.id)
-            }
-            Status::Failed(failure) => {
-                format!("FAILED       {}  {name}\n{}\n{failure}\n", result.id, result.text)
-            }
-            Status::NotClaimed { capability } => {
-                format!("not claimed  {}  needs {capability}", result.id)
-            }
-            Status::Untested { reason } => format!("untested     {}  {reason}", result.id),
-            Status::NotRun => return,
-        };
-        self.bar.suspend(|| println!("{line}"));
+        self.bar.set_message(self.running.join(" "));
     }
+}
+
+fn line(result: &ClauseReport) -> String {
+    let name = result.check.as_deref().unwrap_or_default();
+    match &result.status {
+        Status::Passed => {
+            let time = Duration::from_secs_f64(result.duration_ms / 1000.0);
+            format!("ok           {}  {name} ({time:.0?})", result.id)
+        }
+        Status::Failed(_) => {
+            let explained = result.explain().unwrap_or_default().replace('\n', "\n    ");
+            format!("FAILED       {}  {name}\n    {explained}\n", result.id)
+        }
+        Status::NotClaimed { capability } => {
+            format!("not claimed  {}  needs {capability}", result.id)
+        }
+        Status::Untested { reason } => format!("untested     {}  {reason}", result.id),
+        Status::NotRun => String::new(),
+    }
+}
+
+fn value(result: &ClauseReport) -> serde_json::Value {
+    json!({
+        "clause": result.id,
+        "check": result.check,
+        "status": result.status.as_str(),
+        "duration_ms": result.duration_ms,
+        "failure": result.explain(),
+    })
 }
 
 /// The name of the variables by which a worker finds the same configuration.
@@ -151,7 +215,8 @@ pub(crate) fn work(subject: &str) -> ExitCode {
     if subject == tck::subjects::Local.name() {
         return tck::worker::serve(Arc::new(tck::subjects::Local));
     }
-    let context = Context { file: None, profile: None, form: Form::Text };
+    let scratch = OnceLock::new();
+    let context = Context { file: None, profile: None, form: Form::Text, scratch };
     let name = subject.strip_prefix(PREFIX).unwrap_or(subject);
     match Instance::new(&context, name) {
         Ok(instance) => tck::worker::serve(Arc::new(instance)),
@@ -220,6 +285,11 @@ impl Subject for Instance {
             ));
         }
         Ok(provider)
+    }
+
+    async fn free(&self, place: &Place<'_>) -> Result<()> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(place.store);
+        Ok(())
     }
 
     fn prepare_worker(&self, command: &mut Command) {

@@ -117,7 +117,7 @@ impl Copy {
             return print(context.form, &value, &format!("{step}  {}", size(bytes)));
         }
         let bar = progress::items("copying", None);
-        let steps = self.steps(&route).await?;
+        let Steps { steps, skipped } = self.steps(&route).await?;
         bar.set_length(steps.len() as u64);
         let silent = ProgressBar::hidden();
         let (route, silent, bar) = (&route, &silent, &bar);
@@ -134,15 +134,18 @@ impl Copy {
         let bytes = copied.iter().sum();
         let value = json!({
             "from": self.source.to_string(), "to": self.target.to_string(),
-            "objects": copied.len(), "bytes": bytes,
+            "objects": copied.len(), "bytes": bytes, "skipped": skipped,
         });
-        let text = format!(
+        let mut text = format!(
             "{} -> {}  {} objects, {}",
             self.source,
             self.target,
             copied.len(),
             size(bytes)
         );
+        if skipped > 0 {
+            text.push_str(&format!("; {skipped} skipped, neither files nor folders"));
+        }
         print(context.form, &value, &text)
     }
 
@@ -169,7 +172,7 @@ impl Copy {
     }
 
     /// Every step of a recursive copy.
-    async fn steps(&self, route: &Route) -> Outcome<Vec<Step>> {
+    async fn steps(&self, route: &Route) -> Outcome<Steps> {
         let target = |name: &str| match &self.target {
             Place::Remote(address) => {
                 Ok(Place::Remote(address.with_path(format!("{}{name}", address.folder()))))
@@ -195,17 +198,29 @@ impl Copy {
                     let source = Place::Remote(address.with_path(object.key.as_str()));
                     steps.push(Step { source, target: target(name)? });
                 }
-                Ok(steps)
+                if steps.is_empty() && !folder.is_empty() {
+                    let folder = address.with_path(folder);
+                    return Err(Exit::failed(format!("no object is below {folder}")));
+                }
+                Ok(Steps { steps, skipped: 0 })
             }
             (Place::Local(folder), _) => {
                 let step = |(path, name): (PathBuf, String)| {
                     Ok(Step { source: Place::Local(path), target: target(&name)? })
                 };
-                files::walk(folder)?.into_iter().map(step).collect()
+                let walk = files::walk(folder)?;
+                let steps = walk.files.into_iter().map(step).collect::<Outcome<_>>()?;
+                Ok(Steps { steps, skipped: walk.skipped })
             }
             _ => Err(Exit::usage("standard input is not a folder")),
         }
     }
+}
+
+/// What a recursive copy does, and how many entries it leaves out.
+struct Steps {
+    steps: Vec<Step>,
+    skipped: usize,
 }
 
 /// One object or file to copy.
@@ -265,7 +280,7 @@ impl Route {
                         if let Some(folder) = path.parent() {
                             tokio::fs::create_dir_all(folder)
                                 .await
-                                .map_err(|error| Exit::file(folder, &error))?;
+                                .map_err(|error| not_a_folder(folder, &error))?;
                         }
                         files::write(path, object.stream(), bar).await?;
                     }
@@ -300,6 +315,14 @@ fn target_key(source: &Place, target: &Address) -> Outcome<Key> {
         )));
     };
     Ok(Key::new(format!("{}{name}", target.path))?)
+}
+
+/// Names the file that stands where a folder is needed, for the system does not.
+fn not_a_folder(folder: &Path, error: &std::io::Error) -> Exit {
+    match folder.ancestors().find(|part| part.exists() && !part.is_dir()) {
+        Some(file) => Exit::failed(format!("{} is a file, a folder is needed", file.display())),
+        None => Exit::file(folder, error),
+    }
 }
 
 fn last_segment(key: &str) -> &str {

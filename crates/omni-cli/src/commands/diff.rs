@@ -31,5 +31,5 @@ impl DiffReports {
 
 fn read(path: &Path) -> Outcome<Report> {
     let file = if path.is_dir() { path.join("report.json") } else { path.to_path_buf() };
-    Report::read(&file).map_err(|error| Exit::usage(format!("{}: {error}", file.display())))
+    Report::read(&file).map_err(|error| Exit::usage(error.to_string()))
 }

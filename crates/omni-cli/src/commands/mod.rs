@@ -10,43 +10,33 @@ mod object;
 mod remove;
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use clap::{CommandFactory, Subcommand};
 use omni_storage::{Config, Loader, Storage};
 
-use crate::output::{Exit, Form, Outcome};
+use crate::files::Scratch;
+use crate::output::{Exit, Form, Outcome, print};
 
 /// What is to be done.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Write an object to standard output.
     Cat(object::Cat),
-    /// Prove clause by clause that a provider keeps the contract.
     Certify(certify::Certify),
-    /// Check the configuration: what each instance is, what it can do, whether it answers.
     Check(check::Check),
     /// Print a shell completion script.
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
     },
-    /// Show the configuration in force, and where each value comes from.
     Config(config::Show),
-    /// Copy objects and files, in any direction.
     Cp(copy::Copy),
-    /// What changes if I move from A to B: compare two certification reports.
     DiffReports(diff::DiffReports),
-    /// Count objects and bytes below an address.
     Du(list::Du),
-    /// Read an object into a file.
     Get(copy::Get),
-    /// List objects.
     Ls(list::Ls),
-    /// Write a file, or standard input, to an object.
     Put(copy::Put),
-    /// Delete objects.
     Rm(remove::Rm),
-    /// Show what is known about an object.
     Stat(object::Stat),
 }
 
@@ -56,6 +46,8 @@ pub(crate) struct Context {
     pub(crate) file: Option<PathBuf>,
     pub(crate) profile: Option<String>,
     pub(crate) form: Form,
+    /// A folder for the length of the command, when it needs one.
+    pub(crate) scratch: OnceLock<Scratch>,
 }
 
 impl Context {
@@ -84,8 +76,10 @@ pub(crate) async fn run(command: Command, context: &Context) -> Outcome {
         Command::Check(check) => check.run(context).await,
         Command::Completions { shell } => {
             let mut command = crate::Arguments::command();
-            clap_complete::generate(shell, &mut command, "omni", &mut std::io::stdout());
-            Ok(())
+            // Into memory first: a closed pipe must not be a panic.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "omni", &mut script);
+            print(Form::Text, &serde_json::Value::Null, String::from_utf8_lossy(&script).trim_end())
         }
         Command::Config(show) => show.run(context),
         Command::Cp(copy) => copy.run(context).await,

@@ -1,7 +1,7 @@
 //! `rm`.
 
 use clap::Args;
-use omni_storage::Key;
+use omni_storage::{Error, ErrorKind, Key, Operation};
 use serde_json::json;
 
 use super::Context;
@@ -43,7 +43,8 @@ impl Rm {
         }
         let deleted = storage.delete(&key).await?;
         if deleted.existed == Some(false) {
-            return Err(Exit::failed(format!("{address}: no object has this key")));
+            let missing = Error::new(ErrorKind::NotFound, "no object has this key");
+            return Err(missing.at(Operation::Delete, storage.name(), key.as_str()).into());
         }
         say(context, address, None, Tense::Did)
     }

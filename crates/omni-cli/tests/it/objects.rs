@@ -108,3 +108,47 @@ fn a_get_into_a_missing_or_wrong_place_leaves_nothing() {
 fn completions_are_printed() {
     assert!(Desk::new().ok("completions bash").contains("omni"));
 }
+
+#[cfg(unix)]
+#[test]
+fn reading_into_a_file_keeps_what_the_file_is() {
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
+
+    let desk = Desk::new();
+    desk.write("a", "1").write("secret", "0");
+    desk.ok("put a main:/a");
+    let secret = desk.path().join("secret");
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    symlink("secret", desk.path().join("link")).unwrap();
+    desk.ok("get main:/a link");
+    assert_eq!(std::fs::read_to_string(&secret).unwrap(), "1");
+    assert_eq!(std::fs::metadata(&secret).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(desk.path().join("link").is_symlink());
+
+    // Not /dev/null: a failure of this test must not replace it.
+    let pipe = desk.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let reader = {
+        let pipe = pipe.clone();
+        std::thread::spawn(move || std::fs::read_to_string(pipe).unwrap())
+    };
+    desk.ok("get main:/a pipe");
+    assert_eq!(reader.join().unwrap(), "1");
+    assert!(std::fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo());
+}
+
+#[test]
+fn a_recursive_copy_says_what_it_does_not_copy() {
+    let desk = Desk::new();
+    desk.write("tree/a", "1").write("file", "2");
+    assert!(desk.ok("cp -r tree main:/tree").ends_with("1 objects, 1 B\n"));
+    assert!(desk.fails(1, "cp -r main:/nothing back").contains("main:/nothing/"));
+    assert!(desk.fails(1, "cp -r main:/tree file/b").contains("file is a file"));
+}
+
+#[test]
+fn wrong_arguments_are_told_as_json_too() {
+    let complaint = Desk::new().fails(2, "--json ls --lnog");
+    let complaint: serde_json::Value = serde_json::from_str(&complaint).unwrap();
+    assert!(complaint["error"].as_str().unwrap().contains("--long"), "{complaint}");
+}
