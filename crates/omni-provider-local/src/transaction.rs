@@ -204,7 +204,11 @@ impl<'a> Transaction<'a> {
         if room {
             return Ok(());
         }
-        let left = format!("less than {RESERVE} bytes are left: {}", self.folder.display());
+        let left = format!(
+            "less than {} MiB of space are left, which are kept for deletions: {}",
+            RESERVE >> 20,
+            self.folder.display()
+        );
         Err(Error::new(ErrorKind::CapacityExceeded, left).into())
     }
 

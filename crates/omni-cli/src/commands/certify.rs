@@ -119,9 +119,10 @@ impl Certify {
             "report": written,
         });
         let mut text = format!(
-            "\n{}: {}\n{} passed, {} failed, {} not claimed, {} untested; seed {}",
+            "\n{}: {}{}\n{} passed, {} failed, {} not claimed, {} untested; seed {}",
             report.subject,
             verdict.as_str(),
+            if whole { "" } else { ", only the selected clauses ran" },
             report.count("passed"),
             report.count("failed"),
             report.count("not claimed"),
