@@ -19,6 +19,7 @@ use super::inputs::{
     in_time, joined, key, listed, long, open, payload, pending, put, read, same_bytes, short,
     stamped, streamed,
 };
+use super::read_duels::reads_meet_overwrites;
 use crate::check::{Failure, check, equal, fails_with, holds, ok};
 use crate::{Check, Context, Outcome};
 
@@ -132,7 +133,7 @@ async fn reads_are_never_torn(cx: &Context) -> Outcome {
         let last = &contents[contents.len() - 1];
         has_content(&*store, &key, last, "after the last of many overwrites").await?;
     }
-    Ok(())
+    reads_meet_overwrites(&store).await
 }
 
 /// One get beside a writer: all of one content, or an honest failure of a body that was overtaken.

@@ -15,6 +15,7 @@ use super::inputs::{
     KIB, MIB, brief, chunked, has_content, head, key, listed, open, payload, put, read, same_bytes,
     stamped, streamed,
 };
+use super::read_duels::reads_meet_overwrites;
 use super::snapshot::Snapshot;
 use crate::check::{Failure, Outcome, check, equal, fails_with, holds, ok};
 use crate::{Check, Context};
@@ -583,7 +584,7 @@ async fn attributes_and_content_are_one_write(cx: &Context) -> Outcome {
             )?;
         }
     }
-    Ok(())
+    reads_meet_overwrites(&store).await
 }
 
 /// Writes pairs by every path, and returns which version is which number.

@@ -10,9 +10,10 @@ use omni_contracts::storage::{
 };
 
 use super::attributes::{full, has_attributes, put_with};
+use super::conditional_races::one_wins;
 use super::inputs::{brief, has_content, has_no_object, head, key, payload, put, stamped};
 use super::multipart::{Upload, part_size};
-use super::race::race_of;
+use super::race::{duels, race_of, telling};
 use super::snapshot::Snapshot;
 use crate::check::{Failure, Outcome, check, equal, fails_with, holds, ok};
 use crate::{Check, Context};
@@ -167,6 +168,36 @@ async fn conditional_completion_holds(cx: &Context) -> Outcome {
         let at = format!("swap/{round}");
         let old = ok("put", put(&*store, &key(&at), payload(1, 10)).await)?;
         race_completions(&store, &at, WriteCondition::IfMatch(old.version)).await?;
+    }
+    completion_duels(&store).await
+}
+
+/// Two uploads to one free key that are completed in the same microsecond, many times.
+async fn completion_duels(store: &Arc<dyn StorageProvider>) -> Outcome {
+    let mut pairs = Vec::new();
+    for duel in 0..telling(&**store) {
+        let at = key(format!("duel/{duel}"));
+        let mut pair = Vec::new();
+        for racer in 0..2 {
+            let upload = Upload::begin(store, &at, &full(racer)).await?;
+            let part = upload.received(1, stamped(racer, 16)).await?;
+            pair.push((upload, [part]));
+        }
+        pairs.push((at, pair));
+    }
+    let pairs = Arc::new(pairs);
+    let results = duels(pairs.len(), {
+        let pairs = Arc::clone(&pairs);
+        move |duel, who| {
+            let (upload, parts) = pairs[duel].1[who].clone();
+            async move { upload.complete_if(&parts, WriteCondition::IfAbsent).await }
+        }
+    })
+    .await?;
+    let situation = "two uploads to a free key completed at once with IfAbsent";
+    for ((at, _), results) in pairs.iter().zip(results) {
+        let winner = one_wins(situation, results, ErrorKind::AlreadyExists)? as u64;
+        has_content(&**store, at, &stamped(winner, 16), situation).await?;
     }
     Ok(())
 }

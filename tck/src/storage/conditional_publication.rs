@@ -63,6 +63,7 @@ async fn condition_is_decided_at_publication(cx: &Context) -> Outcome {
             }
         }
     }
+    any_chunking(&*store, !changes.is_empty()).await?;
     // Without anybody in between, the paused put succeeds.
     let free = key("alone");
     let (gate, body) = pending(payload(1, 70_000), payload(2, 70_000), None);
@@ -75,6 +76,32 @@ async fn condition_is_decided_at_publication(cx: &Context) -> Outcome {
     ok(situation, finished(task.await)?)?;
     let content = [payload(1, 70_000), payload(2, 70_000)].concat();
     has_content(&*store, &free, &content, situation).await?;
+    Ok(())
+}
+
+/// A condition that does not hold refuses streams of no chunk, of one, of several and of very many.
+async fn any_chunking(store: &dyn StorageProvider, updates: bool) -> Outcome {
+    let taken = key("taken");
+    let stale = ok("put", put(store, &taken, "stale").await)?;
+    ok("overwrite", put(store, &taken, "base").await)?;
+    let before = Before::of(store, &taken).await?;
+    for (size, chunk) in [(0, 1), (1, 1), (100, 100), (100, 50), (70_000, 70_000), (3000, 1)] {
+        for length in [Some(size as u64), None] {
+            let situation = format!(
+                "streamed put of {size} bytes in chunks of {chunk} (stated length {length:?}) to a taken \
+                 key"
+            );
+            let body = || streamed(payload(7, size), &[chunk], length);
+            let create = store.put(&taken, body(), &if_absent()).await;
+            fails_with(format!("{situation} with IfAbsent"), ErrorKind::AlreadyExists, create)?;
+            if updates {
+                let update = store.put(&taken, body(), &if_match(&stale.version)).await;
+                let situation = format!("{situation} with IfMatch of an old version");
+                fails_with(situation, ErrorKind::PreconditionFailed, update)?;
+            }
+            before.is_unchanged(store, &situation).await?;
+        }
+    }
     Ok(())
 }
 

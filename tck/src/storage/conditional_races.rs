@@ -9,7 +9,7 @@ use omni_contracts::storage::{DeleteOptions, Key, ObjectMeta, StorageProvider};
 
 use super::conditions::{Form, by, if_absent, if_match};
 use super::inputs::{KIB, MIB, brief, has_content, key, listed, payload, put, read};
-use super::race::{duels, finished, race};
+use super::race::{duels, finished, race, telling};
 use crate::check::{Outcome, check, equal, fails_with, holds, ok, shortened};
 use crate::{Check, Context, Failure};
 
@@ -79,10 +79,10 @@ async fn one_creator_wins(cx: &Context) -> Outcome {
 
 /// Two creators in the same microsecond, on many keys.
 async fn create_duels(store: &Store, form: Form) -> Result<Vec<Key>, Failure> {
-    const DUELS: usize = 64;
+    let count = telling(&**store);
     let keys: Arc<Vec<Key>> =
-        Arc::new((0..DUELS).map(|n| key(format!("duel/{form:?}/{n}"))).collect());
-    let results = duels(DUELS, {
+        Arc::new((0..count).map(|n| key(format!("duel/{form:?}/{n}"))).collect());
+    let results = duels(count, {
         let (store, keys) = (Arc::clone(store), Arc::clone(&keys));
         move |duel, who| {
             let (store, key) = (Arc::clone(&store), keys[duel].clone());
@@ -242,15 +242,15 @@ async fn no_update_is_lost(cx: &Context) -> Outcome {
 
 /// Two writers that replace the same version in the same microsecond, many times.
 async fn update_duels(store: &Store, form: Form) -> Outcome {
-    const DUELS: usize = 64;
+    let count = telling(&**store);
     let mut bases = Vec::new();
-    for duel in 0..DUELS {
+    for duel in 0..count {
         let key = key(format!("duel/{form:?}/{duel}"));
         let base = ok("put", put(&**store, &key, "base").await)?;
         bases.push((key, if_match(&base.version)));
     }
     let bases = Arc::new(bases);
-    let results = duels(DUELS, {
+    let results = duels(count, {
         let (store, bases) = (Arc::clone(store), Arc::clone(&bases));
         move |duel, who| {
             let (store, (key, options)) = (Arc::clone(&store), bases[duel].clone());

@@ -10,11 +10,12 @@ use omni_contracts::storage::{
 use omni_contracts::{Body, ErrorKind, Result};
 
 use super::attributes::{full, has_attributes, metadata, put_with};
+use super::conditional_races::one_wins;
 use super::inputs::{
     KIB, MIB, brief, chunked, has_content, head, key, listed, nasty_keys, payload, put, read,
     same_bytes, stamped,
 };
-use super::race::race_of;
+use super::race::{duels, race_of, telling};
 use super::snapshot::Snapshot;
 use crate::check::{Failure, Outcome, check, equal, fails_with, holds, ok};
 use crate::{Check, Context};
@@ -446,6 +447,49 @@ async fn conditional_copies_hold(cx: &Context) -> Outcome {
             race_copies(&store, &to, size, WriteCondition::IfAbsent, true).await?;
         }
     }
+    copy_duels(&store).await
+}
+
+/// Two copies to one key in the same microsecond, by turns to a free one and over the same version.
+async fn copy_duels(store: &Arc<dyn StorageProvider>) -> Outcome {
+    let sources = [key("duelist/0"), key("duelist/1")];
+    for (racer, source) in (0..).zip(&sources) {
+        ok("put", put_with(&**store, source, stamped(racer, 16), &full(racer)).await)?;
+    }
+    let mut targets = Vec::new();
+    for duel in 0..telling(&**store) {
+        let target = key(format!("duel/{duel}"));
+        let condition = if duel / 2 % 2 == 0 {
+            WriteCondition::IfAbsent
+        } else {
+            let old = put_with(&**store, &target, payload(9, 10), &full(9)).await;
+            WriteCondition::IfMatch(ok("put", old)?.version)
+        };
+        targets.push((target, CopyOptions { condition, ..plain() }));
+    }
+    let targets = Arc::new(targets);
+    let results = duels(targets.len(), {
+        let (store, targets) = (Arc::clone(store), Arc::clone(&targets));
+        move |duel, who| {
+            let (store, source) = (Arc::clone(&store), sources[who].clone());
+            let (target, options) = targets[duel].clone();
+            async move { store.copy(&source, &target, &options).await }
+        }
+    })
+    .await?;
+    for ((target, options), results) in targets.iter().zip(results) {
+        let (situation, lost) = match options.condition {
+            WriteCondition::IfAbsent => {
+                ("two copies at once to a free key with IfAbsent", ErrorKind::AlreadyExists)
+            }
+            _ => (
+                "two copies at once with IfMatch of the target's version",
+                ErrorKind::PreconditionFailed,
+            ),
+        };
+        let winner = one_wins(situation, results, lost)? as u64;
+        has_content(&**store, target, &stamped(winner, 16), situation).await?;
+    }
     Ok(())
 }
 
@@ -584,5 +628,44 @@ async fn copies_pin_the_source_version(cx: &Context) -> Outcome {
             is_exactly(store, to, &content, &full(1), &copied, &situation).await?;
         }
     }
-    copies_of_a_moving_source_are_whole(cx, true).await
+    copies_of_a_moving_source_are_whole(cx, true).await?;
+    pinned_duels(&cx.open().await?).await
+}
+
+/// A copy of a version and the overwrite of that version in the same microsecond, many times.
+async fn pinned_duels(store: &Arc<dyn StorageProvider>) -> Outcome {
+    let mut sources = Vec::new();
+    for duel in 0..telling(&**store) {
+        let source = key(format!("duel/{duel}"));
+        let old = ok("put", put_with(&**store, &source, stamped(1, 16), &full(1)).await)?;
+        let options = CopyOptions { source_version: Some(old.version), ..plain() };
+        sources.push((source, key(format!("copied/{duel}")), options));
+    }
+    let sources = Arc::new(sources);
+    let results = duels(sources.len(), {
+        let (store, sources) = (Arc::clone(store), Arc::clone(&sources));
+        move |duel, who| {
+            let store = Arc::clone(&store);
+            let (source, target, options) = sources[duel].clone();
+            async move {
+                if who == 0 {
+                    put_with(&*store, &source, stamped(2, 16), &full(2)).await
+                } else {
+                    store.copy(&source, &target, &options).await
+                }
+            }
+        }
+    })
+    .await?;
+    let situation = "copy with a source version at once with an overwrite of the source";
+    for ((_, target, _), [overwrite, copied]) in sources.iter().zip(results) {
+        ok("overwrite at once with a copy", overwrite)?;
+        match copied {
+            Ok(meta) => {
+                is_exactly(&**store, target, &stamped(1, 16), &full(1), &meta, situation).await?;
+            }
+            refused => drop(fails_with(situation, ErrorKind::PreconditionFailed, refused)?),
+        }
+    }
+    Ok(())
 }

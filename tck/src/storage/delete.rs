@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use omni_contracts::ErrorKind;
 use omni_contracts::storage::{DeleteOptions, Deleted, Key, PutOptions, StorageProvider, Version};
 
@@ -12,7 +13,7 @@ use super::conditions::{Before, cases, other_versions};
 use super::inputs::{
     brief, has_content, has_no_object, head, invalid_keys, key, payload, put, read,
 };
-use super::race::{duels, race};
+use super::race::{duels, race, telling};
 use super::walk::{Entry, NAMES, expected, fill, request, same_entries, settled, walk};
 use crate::check::{Outcome, check, equal, fails_with, holds, ok};
 use crate::{Check, Context};
@@ -83,8 +84,25 @@ async fn deleted_is_gone(cx: &Context) -> Outcome {
         keys.remove(*name);
         has_no_object(store, &key(name), "after delete").await?;
     }
+    many_are_gone(store).await?;
     let all = walk(&*cx.open().await?, &request("")).await?;
     same_entries("list after deletes", &expected(&keys, &request("")), &all)
+}
+
+/// Enough deletes that one acknowledgement of some hundreds cannot lie unseen.
+async fn many_are_gone(store: &dyn StorageProvider) -> Outcome {
+    const COUNT: usize = 300;
+    let deletes = (0..COUNT).map(|number| async move {
+        let key = key(format!("many/{number}"));
+        ok("put", put(store, &key, "x").await)?;
+        let situation = format!("delete number {number} of {COUNT}");
+        ok(&situation, delete(store, &key).await)?;
+        let gone = head(store, &key).await;
+        fails_with(format!("head after {situation}"), ErrorKind::NotFound, gone).map(drop)
+    });
+    stream::iter(deletes).buffer_unordered(16).try_for_each(|()| async { Ok(()) }).await?;
+    settled(store).await;
+    Ok(())
 }
 
 async fn delete_of_nothing_succeeds(cx: &Context) -> Outcome {
@@ -272,15 +290,15 @@ async fn one_of_several_deletes(cx: &Context) -> Outcome {
 
 /// Two calls on the same version in the same microsecond: both delete it, or one replaces it.
 async fn delete_duels(store: &Arc<dyn StorageProvider>) -> Outcome {
-    const DUELS: usize = 128;
+    let count = telling(&**store);
     let mut contested = Vec::new();
-    for duel in 0..DUELS {
+    for duel in 0..count {
         let key = key(format!("duel/{duel}"));
         let meta = ok("put", put(&**store, &key, "old").await)?;
         contested.push((key, of_version(&meta.version)));
     }
     let contested = Arc::new(contested);
-    let results = duels(DUELS, {
+    let results = duels(count, {
         let (store, contested) = (Arc::clone(store), Arc::clone(&contested));
         move |duel, who| {
             let (store, (key, options)) = (Arc::clone(&store), contested[duel].clone());

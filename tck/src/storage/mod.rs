@@ -28,6 +28,7 @@ mod paging;
 mod paging_under_change;
 mod race;
 mod ranges;
+mod read_duels;
 mod scene;
 mod snapshot;
 mod streams;

@@ -317,7 +317,8 @@ fn joined<T>(
 
 /// One part of any number and size, and a selection of those received.
 async fn few_parts(store: &Arc<dyn StorageProvider>) -> Outcome {
-    for (number, size) in [(1, 0), (1, 1), (7, 64 * KIB + 1), (10_000, 5 << 20), (2, 8 << 20)] {
+    for (number, size) in [(1, 0), (1, 1), (7, 64 * KIB + 1), (10_000, 5 << 20), (2, (8 << 20) + 1)]
+    {
         let at = key(format!("single/{number}/{size}"));
         let upload = Upload::begin(store, &at, &Attributes::default()).await?;
         let content = payload(u64::from(number), size);
@@ -338,6 +339,27 @@ async fn few_parts(store: &Arc<dyn StorageProvider>) -> Outcome {
     )?;
     let whole = [payload(2, size), payload(4, size)].concat();
     has_content(&**store, &upload.key, &whole, "completed with parts 2 and 4 of 4").await?;
+    many_parts(store).await
+}
+
+/// More parts than a back-end lists in one page, where they may be small.
+async fn many_parts(store: &Arc<dyn StorageProvider>) -> Outcome {
+    const PARTS: u16 = 1010;
+    let size = part_size(&**store, 9);
+    if size * usize::from(PARTS) > 1 << 20 {
+        return Ok(());
+    }
+    let upload = Upload::begin(store, &key("many"), &Attributes::default()).await?;
+    let sends = (1..=PARTS).map(|number| {
+        let upload = upload.clone();
+        async move { upload.received(number, stamped(number.into(), size)).await }
+    });
+    let parts: Vec<_> = stream::iter(sends).buffered(16).collect().await;
+    let parts: Vec<Part> = parts.into_iter().collect::<std::result::Result<_, _>>()?;
+    let situation = format!("complete with {PARTS} parts");
+    ok(&situation, upload.complete(&parts).await)?;
+    let whole: Vec<u8> = (1..=PARTS).flat_map(|number| stamped(number.into(), size)).collect();
+    has_content(&**store, &upload.key, &whole, &situation).await?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use omni_contracts::storage::{Durability, StorageProvider};
 use tokio::runtime::Handle;
 use tokio::sync::Barrier;
 
@@ -92,6 +93,15 @@ where
     });
     let (one, other) = (finished(one.await)?, finished(other.await)?);
     Ok(one.into_iter().zip(other).map(|(one, other)| [one, other]).collect())
+}
+
+/// How many duels tell: where nothing is written to a disk a duel costs little, and the windows are
+/// narrow.
+pub(crate) fn telling(store: &dyn StorageProvider) -> usize {
+    match store.capabilities().durability {
+        Durability::Memory => 300,
+        _ => 64,
+    }
 }
 
 /// How many are at each meeting. Who is gone, at the end or by a panic, keeps nobody waiting.

@@ -210,7 +210,9 @@ async fn starts_after_the_end_are_out_of_range(cx: &Context) -> Outcome {
     for stored in store_all(store).await? {
         let size = stored.size();
         let whole = ByteRange::from(0..size);
-        for start in [size + 1, size + 2, size + 100, size * 2 + 1, u64::MAX - 1, u64::MAX] {
+        for start in
+            [size + 1, size + 2, size + 100, size * 2 + 1, 1 << 32, 1 << 63, u64::MAX - 1, u64::MAX]
+        {
             let ranges: [ByteRange; 4] = [
                 (start..).into(),
                 (start..start).into(),

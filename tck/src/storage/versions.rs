@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use omni_contracts::storage::{
     Attributes, Capability, CompleteOptions, CopyOptions, DeleteOptions, GetOptions, Key,
     ObjectMeta, PartNumber, PutOptions, ReadCondition, StorageProvider, Version, WriteCondition,
@@ -178,6 +179,12 @@ async fn every_write_has_a_new_version(cx: &Context) -> Outcome {
             let now = ok("head", head(&*store, &target).await)?;
             equal("the version after many writes", &last.version, &now.version)?;
         }
+    }
+    // More than a counter of one byte can tell apart.
+    let many = stream::iter(0..300).map(|_| put(&*store, &target, "x")).buffer_unordered(16);
+    for written in many.collect::<Vec<_>>().await {
+        let how = "300 puts over one object";
+        seen.add(&ok(how, written)?.version, how)?;
     }
     // A key that was deleted remembers nothing, but its versions must not come again.
     for round in 0..25 {

@@ -1,7 +1,7 @@
 //! STO-001 to STO-008: what was put comes back, whole and described.
 
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use omni_contracts::storage::{
     Attributes, ByteRange, DeleteOptions, GetOptions, Key, PutOptions, StorageProvider,
 };
@@ -91,7 +91,19 @@ async fn get_returns_what_was_put(cx: &Context) -> Outcome {
             has_content(store, &again, &content, "after delete and put of the same").await?;
         }
     }
-    Ok(())
+    many_come_back(store).await
+}
+
+/// Enough small objects that one acknowledgement of some hundreds cannot lie unseen.
+async fn many_come_back(store: &dyn StorageProvider) -> Outcome {
+    const COUNT: u64 = 600;
+    let puts = (0..COUNT).map(|number| async move {
+        let (key, content) = (key(format!("many/{number}")), payload(number, 40));
+        let situation = format!("put number {number} of {COUNT}, to a key of its own");
+        ok(&situation, put(store, &key, content.clone()).await)?;
+        has_content(store, &key, &content, &format!("right after {situation}")).await
+    });
+    stream::iter(puts).buffer_unordered(16).try_for_each(|_| async { Ok(()) }).await
 }
 
 /// Contents that are known to be altered on the way.

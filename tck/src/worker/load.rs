@@ -72,8 +72,8 @@ impl Way {
     fn choose(store: &dyn StorageProvider, rng: &mut StdRng) -> Self {
         match rng.random_range(0..10) {
             0..4 => Self::Put,
-            4..7 => Self::Stream,
-            7 => Self::Delete,
+            4..6 => Self::Stream,
+            6..8 => Self::Delete,
             8 if store.capabilities().has(Capability::Multipart) => Self::Multipart,
             _ => Self::Copy,
         }
