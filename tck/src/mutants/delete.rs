@@ -16,6 +16,19 @@ pub(super) const MUTANTS: &[Mutant] = &[
             Box::pin(async move { Ok(Deleted::new(Some(store.has(&delete.key).await))) })
         },
     ),
+    Mutant::new(
+        "STO-100",
+        "deletes_but_every_97th",
+        "every 97th delete is acknowledged and not done",
+    )
+    .delete(|store, delete| {
+        Box::pin(async move {
+            match store.count() % 97 {
+                96 => Ok(Deleted::new(None)),
+                _ => delete.from(&*store.inner).await,
+            }
+        })
+    }),
     Mutant::new("STO-100", "deletes_from_listings_only", "a deleted object can still be read")
         .delete(|store, delete| {
             Box::pin(async move {

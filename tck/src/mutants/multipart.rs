@@ -95,6 +95,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
             Ok(received)
         })
     }),
+    Mutant::new("STO-131", "joins_1000_parts", "parts after the thousandth are left out")
+        .complete_upload(|store, mut complete| {
+            Box::pin(async move {
+                complete.parts.truncate(1000);
+                complete.at(&*store.inner).await
+            })
+        }),
     Mutant::new("STO-132", "keeps_the_first_sent", "a part sent again is thrown away").upload_part(
         |store, part| {
             Box::pin(async move {

@@ -102,6 +102,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
         From(start) if start == size + 1 => Ok(From(size)),
         other => Ok(other),
     })),
+    Mutant::new("STO-034", "starts_have_32_bits", "the start of a range is cut to 32 bits").range(
+        Some(|range, _| match range {
+            From(start) => Ok(From(start & 0xffff_ffff)),
+            other => Ok(other),
+        }),
+    ),
     Mutant::new("STO-035", "empty_is_an_error", "an empty range fails").range(Some(|range, _| {
         match range {
             Bounded { start, end } if start == end => Err(ErrorKind::InvalidArgument),

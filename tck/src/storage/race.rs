@@ -99,7 +99,7 @@ where
 /// narrow.
 pub(crate) fn telling(store: &dyn StorageProvider) -> usize {
     match store.capabilities().durability {
-        Durability::Memory => 300,
+        Durability::Memory => 600,
         _ => 64,
     }
 }
