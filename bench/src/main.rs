@@ -46,7 +46,7 @@ async fn run() -> Result<(), Failure> {
     let quick = arguments.iter().any(|argument| argument == "--quick");
     let only: Vec<&str> =
         arguments.iter().map(String::as_str).filter(|argument| argument.starts_with('B')).collect();
-    let plan = Plan { rounds: if quick { 3 } else { 15 }, only: &only };
+    let plan = Plan { rounds: if quick { 3 } else { 9 }, only: &only };
 
     let mut cases: Vec<Case> = Vec::new();
     cases.extend(memory::cases(&plan).await?);
