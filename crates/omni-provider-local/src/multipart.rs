@@ -80,7 +80,7 @@ impl Upload {
             Ok(Part {
                 number,
                 size: record.size,
-                version: record.stamp.version()?,
+                version: record.stamp.version(),
                 checksum: Some(record.crc),
             })
         };
@@ -155,7 +155,7 @@ fn completed(
     stop: Stop,
 ) -> Result<ObjectMeta, Stop> {
     match current(connection, key)? {
-        Some(record) if record.write_id.as_deref() == Some(id.as_str()) => Ok(record.meta()?),
+        Some(record) if record.write_id.as_deref() == Some(id.as_str()) => Ok(record.meta()),
         _ => Err(stop),
     }
 }
@@ -271,7 +271,7 @@ impl Transaction<'_> {
         Ok(Part {
             number,
             size: record.size,
-            version: record.stamp.version()?,
+            version: record.stamp.version(),
             checksum: Some(record.crc),
         })
     }

@@ -93,7 +93,7 @@ pub(crate) fn head(
     options: &GetOptions,
 ) -> Result<ObjectMeta, Stop> {
     let (record, _) = RECORD.run(connection, key, options.version.as_ref())?;
-    let meta = record.meta()?;
+    let meta = record.meta();
     options.condition.check(&meta)?;
     Ok(meta)
 }
@@ -108,7 +108,7 @@ pub(crate) fn open(
     let mut missing = None;
     for _ in 0..FOLLOWS {
         let (record, inline) = CONTENT.run(connection, key, options.version.as_ref())?;
-        let meta = record.meta()?;
+        let meta = record.meta();
         options.condition.check(&meta)?;
         match &record.place {
             Place::Inline => {

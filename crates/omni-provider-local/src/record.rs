@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use omni_contracts::storage::{Attributes, Crc32c, Key, ObjectEntry, ObjectMeta, Version};
-use omni_contracts::{Error, ErrorKind, Result};
+use omni_contracts::{Error, ErrorKind};
 use rusqlite::Row;
 use rusqlite::types::Type;
 
@@ -65,7 +65,7 @@ impl Stamp {
     pub(crate) const TAG_MASK: u32 = 0x00ff_ffff;
 
     pub(crate) fn token(self) -> String {
-        format!("{:x}-{:06x}", self.write, self.tag)
+        self.version().as_str().to_owned()
     }
 
     /// The stamp that `token` names, if it can be one of ours.
@@ -78,8 +78,8 @@ impl Stamp {
         (stamp.token() == token).then_some(stamp)
     }
 
-    pub(crate) fn version(self) -> Result<Version> {
-        Version::new(self.token())
+    pub(crate) fn version(self) -> Version {
+        Version::numbered(self.write, self.tag)
     }
 }
 
@@ -107,14 +107,14 @@ impl Record {
         })
     }
 
-    pub(crate) fn meta(&self) -> Result<ObjectMeta> {
-        Ok(ObjectMeta {
+    pub(crate) fn meta(&self) -> ObjectMeta {
+        ObjectMeta {
             size: self.size,
-            version: self.stamp.version()?,
+            version: self.stamp.version(),
             modified: time(self.modified),
             checksum: Some(self.crc),
             attributes: Arc::clone(&self.attributes),
-        })
+        }
     }
 
     /// The content is where the record says, and is not what it says.
@@ -151,13 +151,10 @@ pub(crate) use entry_columns;
 /// Reads the columns that a listing needs, which come first in the row.
 pub(crate) fn read_entry(row: &Row<'_>) -> rusqlite::Result<ObjectEntry> {
     let stamp = Stamp { write: row.get(1)?, tag: row.get(2)? };
-    let version = stamp.version().map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(1, Type::Integer, error.into())
-    })?;
     Ok(ObjectEntry {
         key: Key::native(row.get_ref(0)?.as_str()?),
         size: row.get(3)?,
-        version,
+        version: stamp.version(),
         modified: time(row.get(4)?),
     })
 }

@@ -1,5 +1,5 @@
-//! Reading files: as one piece, or as a stream that reads one chunk ahead and checks the checksum
-//! while it reads.
+//! Reading files: as one piece, or as a stream that reads one chunk ahead and sums up
+//! the chunk before meanwhile.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -18,8 +18,6 @@ use crate::record::Record;
 
 /// What is read and handed out at a time. Contents up to this size come in one piece.
 pub(crate) const CHUNK: usize = 1 << 20;
-/// The checksum runs over blocks of this size, while they are still in the processor's cache.
-const BLOCK: usize = 256 << 10;
 /// How many buffers are kept for the next stream.
 const IDLE_BUFFERS: usize = 4;
 
@@ -67,7 +65,6 @@ impl Drop for Lease {
 pub(crate) struct Reading {
     file: File,
     left: u64,
-    seen: Crc32c,
     record: Record,
     whole: bool,
     key: String,
@@ -90,7 +87,6 @@ impl Reading {
         Ok(Self {
             file,
             left: range.end - range.start,
-            seen: Crc32c::default(),
             whole: *range == (0..record.size),
             record,
             key: key.to_owned(),
@@ -118,15 +114,28 @@ impl Reading {
     /// A stream of chunks. The last one is withheld when the checksum does not match.
     pub(crate) fn into_body(self, buffers: &Arc<Buffers>) -> Body {
         let length = self.left;
+        let whole = self.whole;
         let ahead = Some(self.read_ahead(buffers));
         let buffers = Arc::clone(buffers);
-        let chunks = stream::try_unfold(ahead, move |ahead| {
+        let chunks = stream::try_unfold((ahead, Crc32c::default()), move |(ahead, mut seen)| {
             let buffers = Arc::clone(&buffers);
             async move {
                 let Some(ahead) = ahead else { return Ok(None) };
                 let (chunk, reading) = finished(ahead).await?;
-                let ahead = (reading.left > 0).then(|| reading.read_ahead(&buffers));
-                Ok(Some((chunk, ahead)))
+                if reading.left > 0 {
+                    // The next chunk is read while this one is summed up.
+                    let ahead = Some(reading.read_ahead(&buffers));
+                    if whole {
+                        seen.update(&chunk);
+                    }
+                    return Ok(Some((chunk, (ahead, seen))));
+                }
+                if whole {
+                    seen.update(&chunk);
+                    let checked = check(seen, &reading.record);
+                    checked.map_err(|error| error.at(Operation::Get, NAME, &reading.key))?;
+                }
+                Ok(Some((chunk, (None, seen))))
             }
         });
         Body::from_stream(chunks, Some(length))
@@ -144,16 +153,8 @@ impl Reading {
     fn fill(&mut self, lease: &mut Lease) -> Result<()> {
         lease.filled = self.left.min(CHUNK as u64) as usize;
         self.left -= lease.filled as u64;
-        for block in lease.buffer[..lease.filled].chunks_mut(BLOCK) {
-            self.file.read_exact(block).map_err(|error| self.record.unreadable(error))?;
-            if self.whole {
-                self.seen.update(block);
-            }
-        }
-        if self.whole && self.left == 0 {
-            check(self.seen, &self.record)?;
-        }
-        Ok(())
+        let read = self.file.read_exact(&mut lease.buffer[..lease.filled]);
+        read.map_err(|error| self.record.unreadable(error))
     }
 }
 

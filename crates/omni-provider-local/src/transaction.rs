@@ -111,7 +111,7 @@ impl<'a> Transaction<'a> {
         if let Err(refusal) = check(condition, current.as_ref()) {
             return match current {
                 Some(own) if new.write_id.is_some() && own.write_id == new.write_id => {
-                    Ok(own.meta()?)
+                    Ok(own.meta())
                 }
                 _ => Err(refusal.into()),
             };
@@ -129,7 +129,7 @@ impl<'a> Transaction<'a> {
             ", key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
         );
         self.insert(insert, &record, &[&key])?;
-        Ok(record.meta()?)
+        Ok(record.meta())
     }
 
     /// Whether the object of `key` is still the one with this stamp.
@@ -361,7 +361,7 @@ pub(crate) fn current(connection: &Connection, key: &str) -> rusqlite::Result<Op
 
 /// Decides a condition by the current object.
 pub(crate) fn check(condition: &WriteCondition, current: Option<&Record>) -> Result<()> {
-    let version = current.map(|record| record.stamp.version()).transpose()?;
+    let version = current.map(|record| record.stamp.version());
     condition.check(version.as_ref())
 }
 

@@ -53,27 +53,9 @@ impl Store {
         }
     }
 
-    /// A token that was never given out: `{counter}-{nonce}`, short enough to be kept inline.
+    /// A token that was never given out.
     pub(crate) fn next_version(&self) -> Version {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut number = self.counter.fetch_add(1, Ordering::Relaxed);
-        let mut nonce = self.nonce;
-        let mut text = [0_u8; 23];
-        let mut at = text.len();
-        for _ in 0..6 {
-            at -= 1;
-            text[at] = DIGITS[(nonce & 15) as usize];
-            nonce >>= 4;
-        }
-        at -= 1;
-        text[at] = b'-';
-        while number > 0 {
-            at -= 1;
-            text[at] = DIGITS[(number & 15) as usize];
-            number >>= 4;
-        }
-        let text = std::str::from_utf8(&text[at..]).unwrap_or("0");
-        Version::new(text).unwrap_or_else(|_| unreachable!("hexadecimal digits are a version"))
+        Version::numbered(self.counter.fetch_add(1, Ordering::Relaxed), self.nonce)
     }
 
     /// Receives a payload, up to the largest object.

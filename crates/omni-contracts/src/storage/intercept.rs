@@ -17,6 +17,8 @@ use crate::{Body, Call, Error, ErrorKind, Interceptor, Operation, Result, Scope}
 pub struct Intercepted<I, P: ?Sized = dyn StorageProvider> {
     interceptor: I,
     scope: Scope,
+    /// The provider's name: asked for once, not through every layer in every call.
+    name: String,
     inner: Arc<P>,
 }
 
@@ -24,31 +26,43 @@ impl<I: Interceptor, P: StorageProvider + ?Sized> Intercepted<I, P> {
     /// Puts `interceptor` around `inner`; calls are made on behalf of `scope`.
     #[must_use]
     pub fn new(interceptor: I, inner: Arc<P>, scope: Scope) -> Self {
-        Self { interceptor, scope, inner }
+        Self { interceptor, scope, name: inner.name().to_owned(), inner }
     }
 
     fn call<'a>(&'a self, operation: Operation, resource: &'a str) -> Call<'a> {
-        Call::new(operation, self.inner.name(), resource, &self.scope)
+        Call::new(operation, &self.name, resource, &self.scope)
     }
 }
 
 /// A payload that may be asked for once per attempt.
-struct Payload(Mutex<Option<Body>>);
+enum Payload {
+    /// Bytes in memory: as often as wanted.
+    Whole(Bytes),
+    /// A stream: once.
+    Once(Mutex<Option<Body>>),
+}
 
 impl Payload {
     fn new(body: Body) -> Self {
-        Self(Mutex::new(Some(body)))
+        match body.into_bytes() {
+            Ok(bytes) => Self::Whole(bytes),
+            Err(stream) => Self::Once(Mutex::new(Some(stream))),
+        }
     }
 
-    /// The whole bytes again and again, a stream only once.
+    fn is_replayable(&self) -> bool {
+        matches!(self, Self::Whole(_))
+    }
+
     fn take(&self) -> Result<Body> {
-        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match slot.take() {
-            Some(body) => {
-                *slot = body.as_bytes().cloned().map(Body::from);
-                Ok(body)
+        match self {
+            Self::Whole(bytes) => Ok(Body::from(bytes.clone())),
+            Self::Once(slot) => {
+                let body = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+                body.ok_or_else(|| {
+                    Error::new(ErrorKind::Internal, "a one-time stream cannot be sent again")
+                })
             }
-            None => Err(Error::new(ErrorKind::Internal, "a one-time stream cannot be sent again")),
         }
     }
 }
@@ -57,7 +71,7 @@ impl Payload {
 #[async_trait]
 impl<I: Interceptor, P: StorageProvider + ?Sized> StorageProvider for Intercepted<I, P> {
     fn name(&self) -> &str {
-        self.inner.name()
+        &self.name
     }
 
     fn capabilities(&self) -> &Capabilities {
@@ -79,8 +93,8 @@ impl<I: Interceptor, P: StorageProvider + ?Sized> StorageProvider for Intercepte
         let mut call = self.call(Operation::Put, key.as_str());
         call.idempotency = options.idempotency();
         call.size = body.length();
-        call.replayable = body.as_bytes().is_some();
         let payload = Payload::new(body);
+        call.replayable = payload.is_replayable();
         let attempt = || async {
             let body = self.interceptor.body(&call, payload.take()?);
             self.inner.put(key, body, options).await
@@ -160,8 +174,8 @@ impl<I: Interceptor, P: StorageProvider + ?Sized> StorageProvider for Intercepte
     ) -> Result<Part> {
         let mut call = self.call(Operation::UploadPart, key.as_str());
         call.size = body.length();
-        call.replayable = body.as_bytes().is_some();
         let payload = Payload::new(body);
+        call.replayable = payload.is_replayable();
         let attempt = || async {
             let body = self.interceptor.body(&call, payload.take()?);
             self.inner.upload_part(key, upload, number, body).await
