@@ -45,7 +45,7 @@ pub(crate) fn guide_provider(root: &Path) -> Outcome {
 }
 
 /// An empty folder under `target`.
-fn fresh(root: &Path, name: &str) -> Result<PathBuf, String> {
+pub(crate) fn fresh(root: &Path, name: &str) -> Result<PathBuf, String> {
     let folder = root.join("target").join(name);
     if folder.exists() {
         fs::remove_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
@@ -61,11 +61,11 @@ fn block<'page>(page: &'page str, language: &str) -> Result<&'page str, String> 
         .ok_or_else(|| format!("the page has no ```{language} block"))
 }
 
-fn read(path: &Path) -> Result<String, String> {
+pub(crate) fn read(path: &Path) -> Result<String, String> {
     fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-fn write(path: &Path, text: &str) -> Outcome {
+pub(crate) fn write(path: &Path, text: &str) -> Outcome {
     let folder = path.parent().unwrap_or(path);
     fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))

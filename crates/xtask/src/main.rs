@@ -2,6 +2,7 @@
 
 mod bench;
 mod consumer;
+mod packages;
 mod run;
 mod test;
 mod tidy;

@@ -1,11 +1,11 @@
 //! `cargo xtask test`: every step in order, fastest first; the first failure ends it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use crate::run::{Outcome, cargo, run};
-use crate::{consumer, root, tidy};
+use crate::{consumer, packages, root, tidy};
 
 const CARGO_DENY: &str = "0.20.2";
 
@@ -20,7 +20,7 @@ const STEPS: &[Step] = &[
     ("a provider from outside, by the guide", consumer::guide_provider),
     ("examples", examples),
     ("the README's program in a fresh crate", consumer::readme_program),
-    ("packages", packages),
+    ("packages", packages::packages),
     ("licences, bans and sources", deny),
 ];
 
@@ -83,41 +83,6 @@ fn examples(root: &Path) -> Outcome {
             archive.env("OMNI_STORAGE__MAIN__PATH", &data);
         }
         run(&mut archive)?;
-    }
-    Ok(())
-}
-
-fn packages(root: &Path) -> Outcome {
-    forget_unpacked_packages()?;
-    let mut arguments = vec!["package", "--allow-dirty", "--quiet", "--locked"];
-    for package in tidy::PUBLISHED {
-        arguments.extend(["--package", package]);
-    }
-    run(&mut cargo(root, &arguments))
-}
-
-/// Cargo verifies packages that depend on each other through a registry of its own in `target`, and
-/// keeps what it unpacked from there by name and version: without this, it would verify the packages of
-/// an earlier run.
-fn forget_unpacked_packages() -> Outcome {
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| {
-        let home = std::env::var_os("HOME")?;
-        Some(PathBuf::from(home).join(".cargo"))
-    });
-    let Some(registries) = home.and_then(|home| fs::read_dir(home.join("registry/src")).ok())
-    else {
-        return Ok(());
-    };
-    // A registry in a folder has no host name before the hyphen.
-    let local = |path: &PathBuf| path.file_name().is_some_and(|n| n.as_encoded_bytes()[0] == b'-');
-    for registry in registries.flatten().map(|entry| entry.path()).filter(local) {
-        for package in tidy::PUBLISHED {
-            let unpacked = registry.join(format!("{package}-{}", env!("CARGO_PKG_VERSION")));
-            if unpacked.exists() {
-                let failed = |error| format!("{}: {error}", unpacked.display());
-                fs::remove_dir_all(&unpacked).map_err(failed)?;
-            }
-        }
     }
     Ok(())
 }
