@@ -46,7 +46,6 @@ mod schema;
 mod settings;
 mod stream;
 mod sweep;
-mod token;
 mod transaction;
 mod uploads;
 mod write;

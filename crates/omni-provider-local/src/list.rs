@@ -1,15 +1,31 @@
 //! Listing objects and versions, page by page. Every page is one snapshot; a token is the name of the
 //! last entry, so it stays good whatever is created or deleted meanwhile.
 
-use omni_contracts::Result;
+use std::ops::Bound;
+use std::str::FromStr;
+
 use omni_contracts::storage::{
     ListEntry, ListPage, ListRequest, PageToken, Prefix, VersionEntry, VersionPage,
 };
-use rusqlite::{CachedStatement, Connection, params};
+use omni_contracts::{Error, Result};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection, ToSql, params};
 
 use crate::error::Stop;
-use crate::record::{entry_columns, read_entry};
-use crate::token::{KeysBelow, Listing, PAGE_SIZE, not_ours};
+use crate::record::{entry_columns, read_entry, read_key};
+
+/// The most entries of a page.
+pub(crate) const PAGE_SIZE: usize = 1000;
+
+/// The end of a scan over keys: text, or beyond all text, which in SQLite is any blob.
+pub(crate) struct KeysBelow<'a>(pub(crate) Option<&'a str>);
+
+impl ToSql for KeysBelow<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let bound = self.0.map_or(ValueRef::Blob(&[]), |end| ValueRef::Text(end.as_bytes()));
+        Ok(ToSqlOutput::Borrowed(bound))
+    }
+}
 
 /// A page of objects that is to be listed. Validated: nothing has been read yet.
 #[derive(Debug)]
@@ -25,24 +41,16 @@ pub(crate) struct ObjectsPage {
 pub(crate) struct VersionsPage {
     prefix: Prefix,
     limit: usize,
-    /// The key and the write that the page before ended with.
-    after: Option<(String, u64)>,
+    /// The write and the key that the page before ended with.
+    after: Option<(u64, String)>,
 }
 
 impl ObjectsPage {
     pub(crate) fn new(request: &ListRequest) -> Result<Self> {
         request.validate()?;
-        let after = match (&request.token, &request.start_after) {
-            (Some(token), _) => Some(objects_of(request).open(token)?.0),
-            (None, after) => after.as_ref().map(|key| key.as_str()),
-        };
-        let prefix = request.prefix.as_str();
         Ok(Self {
             limit: request.limit.unwrap_or(PAGE_SIZE).min(PAGE_SIZE),
-            from: match after {
-                Some(after) if after >= prefix => following(request, after),
-                _ => Some(prefix.to_owned()),
-            },
+            from: request.scan_start()?.map(smallest),
             request: request.clone(),
         })
     }
@@ -55,7 +63,7 @@ impl ObjectsPage {
             " FROM objects WHERE key >= ?1 AND key < ?2 ORDER BY key"
         ))?;
         let end = self.request.prefix.upper_bound();
-        let mut entries = Vec::new();
+        let mut entries = Vec::with_capacity(self.limit + 1);
         let mut from = self.from.take();
         // One more than the page holds tells whether there is another page.
         while let (Some(start), true) = (&from, entries.len() <= self.limit) {
@@ -66,7 +74,7 @@ impl ObjectsPage {
         let more = entries.len() > self.limit;
         entries.truncate(self.limit);
         let last = entries.last().filter(|_| more);
-        let next = last.map(|last| objects_of(&self.request).token(last.name(), ""));
+        let next = last.map(|last| self.request.token_after(last.name()));
         Ok(ListPage { entries, next })
     }
 
@@ -81,14 +89,14 @@ impl ObjectsPage {
     ) -> Result<Option<String>, Stop> {
         let mut rows = statement.query(params![start, KeysBelow(end)])?;
         while let Some(row) = rows.next()? {
-            let key = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+            let key = read_key(row)?;
             if let Some(rolled_up) = self.request.rolled_up(key) {
                 let prefix = Prefix::new(rolled_up)?;
                 let past = prefix.upper_bound();
                 entries.push(ListEntry::Prefix(prefix));
                 return Ok(past);
             }
-            entries.push(ListEntry::Object(read_entry(row)?));
+            entries.push(ListEntry::Object(read_entry(key, row)?));
             if entries.len() > self.limit {
                 break;
             }
@@ -105,16 +113,8 @@ impl VersionsPage {
     ) -> Result<Self> {
         let bounds = ListRequest { limit, ..ListRequest::default() };
         bounds.validate()?;
-        let after = token.map(|token| -> Result<_> {
-            let (key, write) = versions_of(prefix).open(token)?;
-            let write = write.parse().map_err(|_| not_ours())?;
-            Ok((key.to_owned(), write))
-        });
-        Ok(Self {
-            prefix: prefix.clone(),
-            limit: limit.unwrap_or(PAGE_SIZE).min(PAGE_SIZE),
-            after: after.transpose()?,
-        })
+        let after = token.map(|token| pair(token, &scope(prefix))).transpose()?;
+        Ok(Self { prefix: prefix.clone(), limit: limit.unwrap_or(PAGE_SIZE).min(PAGE_SIZE), after })
     }
 
     pub(crate) fn read(self, connection: &Connection) -> Result<VersionPage, Stop> {
@@ -128,15 +128,16 @@ impl VersionsPage {
              ORDER BY key, write DESC LIMIT ?4"
         ))?;
         let end = self.prefix.upper_bound();
-        let (start, before) = match &self.after {
-            Some((key, write)) => (key.as_str(), *write),
-            None => (self.prefix.as_str(), i64::MAX as u64),
+        let (before, start) = match &self.after {
+            Some((write, key)) => (*write, key.as_str()),
+            None => (i64::MAX as u64, self.prefix.as_str()),
         };
         let limit = self.limit + 1;
         let rows = params![start, KeysBelow(end.as_deref()), before, limit];
         let mut found = statement
             .query_map(rows, |row| {
-                let version = VersionEntry { object: read_entry(row)?, current: row.get(5)? };
+                let version =
+                    VersionEntry { object: read_entry(read_key(row)?, row)?, current: row.get(5)? };
                 Ok((version, row.get::<_, u64>(1)?))
             })?
             .collect::<rusqlite::Result<Vec<_>>>()?;
@@ -144,28 +145,31 @@ impl VersionsPage {
         found.truncate(self.limit);
         let last = found.last().filter(|_| more);
         let next = last.map(|(version, write)| {
-            versions_of(&self.prefix).token(version.object.key.as_str(), &write.to_string())
+            let place = format!("{write} {}", version.object.key);
+            PageToken::sealed(&scope(&self.prefix), &place)
         });
         let entries = found.into_iter().map(|(version, _)| version).collect();
         Ok(VersionPage { entries, next })
     }
 }
 
-/// The smallest name that can follow the entry, or the key, `after`.
-fn following(request: &ListRequest, after: &str) -> Option<String> {
-    let inside = after.starts_with(request.prefix.as_str());
-    match request.rolled_up(after).filter(|_| inside) {
-        // The common prefix comes before `after`, and everything below it belongs to it.
-        Some(rolled_up) => Prefix::new(rolled_up).ok()?.upper_bound(),
-        None => Some(format!("{after}\0")),
+/// The smallest text within a bound from below.
+fn smallest(bound: Bound<String>) -> String {
+    match bound {
+        Bound::Unbounded => String::new(),
+        Bound::Included(text) => text,
+        Bound::Excluded(text) => text + "\0",
     }
 }
 
-fn objects_of(request: &ListRequest) -> Listing<'_> {
-    let delimiter = request.delimiter.as_deref().unwrap_or_default();
-    Listing("list", request.prefix.as_str(), delimiter)
+/// The two things that a token holds, the second being a key.
+pub(crate) fn pair<T: FromStr>(token: &PageToken, scope: &[&str]) -> Result<(T, String)> {
+    let parts = token.open(scope)?.split_once(' ');
+    let parts = parts.and_then(|(first, key)| Some((first.parse().ok()?, key.to_owned())));
+    parts.ok_or_else(|| Error::invalid("the page token does not continue this listing"))
 }
 
-fn versions_of(prefix: &Prefix) -> Listing<'_> {
-    Listing("versions", prefix.as_str(), "")
+/// What the tokens of versions are sealed with.
+fn scope(prefix: &Prefix) -> [&str; 2] {
+    ["versions", prefix.as_str()]
 }

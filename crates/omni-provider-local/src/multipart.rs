@@ -15,10 +15,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::attributes;
 use crate::blobs::Blobs;
 use crate::error::Stop;
+use crate::list::{KeysBelow, PAGE_SIZE, pair};
 use crate::receive::{Content, refuse_above};
 use crate::record::{COLUMN_COUNT, Place, Record, columns, time};
 use crate::stream::Reading;
-use crate::token::{KeysBelow, Listing, PAGE_SIZE};
 use crate::transaction::{NewRecord, Transaction, check, current};
 
 /// An unfinished upload, with the parts received so far, by number.
@@ -318,16 +318,14 @@ impl Transaction<'_> {
 #[derive(Debug)]
 pub(crate) struct UploadsPage {
     prefix: Prefix,
+    /// The id and the key that the page before ended with.
     after: Option<(String, String)>,
 }
 
 impl UploadsPage {
     pub(crate) fn new(prefix: &Prefix, token: Option<&PageToken>) -> Result<Self> {
-        let after = token.map(|token| -> Result<_> {
-            let (key, id) = uploads_of(prefix).open(token)?;
-            Ok((key.to_owned(), id.to_owned()))
-        });
-        Ok(Self { prefix: prefix.clone(), after: after.transpose()? })
+        let after = token.map(|token| pair(token, &scope(prefix))).transpose()?;
+        Ok(Self { prefix: prefix.clone(), after })
     }
 
     pub(crate) fn read(self, connection: &Connection) -> Result<UploadPage, Stop> {
@@ -337,9 +335,9 @@ impl UploadsPage {
              ORDER BY key, id LIMIT ?4",
         )?;
         let end = self.prefix.upper_bound();
-        let (start, after) = match &self.after {
-            Some((key, id)) => (key.as_str(), id.as_str()),
-            None => (self.prefix.as_str(), ""),
+        let (after, start) = match &self.after {
+            Some((id, key)) => (id.as_str(), key.as_str()),
+            None => ("", self.prefix.as_str()),
         };
         let rows = params![start, KeysBelow(end.as_deref()), after, PAGE_SIZE + 1];
         let mut entries = statement
@@ -353,15 +351,17 @@ impl UploadsPage {
             .collect::<rusqlite::Result<Vec<_>>>()?;
         let more = entries.len() > PAGE_SIZE;
         entries.truncate(PAGE_SIZE);
-        let last = entries.last().filter(|_| more);
-        let next =
-            last.map(|last| uploads_of(&self.prefix).token(last.key.as_str(), last.id.as_str()));
+        let next = entries.last().filter(|_| more).map(|last| {
+            let place = format!("{} {}", last.id.as_str(), last.key);
+            PageToken::sealed(&scope(&self.prefix), &place)
+        });
         Ok(UploadPage { entries, next })
     }
 }
 
-fn uploads_of(prefix: &Prefix) -> Listing<'_> {
-    Listing("uploads", prefix.as_str(), "")
+/// What the tokens of this listing are sealed with.
+fn scope(prefix: &Prefix) -> [&str; 2] {
+    ["uploads", prefix.as_str()]
 }
 
 fn no_such_upload() -> Error {

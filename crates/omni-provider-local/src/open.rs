@@ -11,6 +11,7 @@ use rusqlite::Connection;
 
 use crate::blobs::{Blobs, FILES, OPEN_LOCK, random, sync_folder};
 use crate::error::{IoContext, from_sqlite};
+use crate::list::PAGE_SIZE;
 use crate::lock::{lock_file, lock_until};
 use crate::provider::LocalStorage;
 use crate::readers::Readers;
@@ -19,7 +20,6 @@ use crate::schema::{self, INDEX};
 use crate::settings::{LocalDurability, LocalSettings};
 use crate::stream::Buffers;
 use crate::sweep::sweep;
-use crate::token::PAGE_SIZE;
 use crate::writer::{Writer, WriterState};
 
 /// Ranges of a vectored read at most this many bytes apart are read as one: less than a disk reads

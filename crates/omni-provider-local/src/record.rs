@@ -148,11 +148,16 @@ macro_rules! entry_columns {
 }
 pub(crate) use entry_columns;
 
-/// Reads the columns that a listing needs, which come first in the row.
-pub(crate) fn read_entry(row: &Row<'_>) -> rusqlite::Result<ObjectEntry> {
+/// The key in a row with the columns that a listing needs.
+pub(crate) fn read_key<'a>(row: &'a Row<'_>) -> rusqlite::Result<&'a str> {
+    Ok(row.get_ref(0)?.as_str()?)
+}
+
+/// The entry of `key` in its row, where the columns that a listing needs come first.
+pub(crate) fn read_entry(key: &str, row: &Row<'_>) -> rusqlite::Result<ObjectEntry> {
     let stamp = Stamp { write: row.get(1)?, tag: row.get(2)? };
     Ok(ObjectEntry {
-        key: Key::native(row.get_ref(0)?.as_str()?),
+        key: Key::native(key),
         size: row.get(3)?,
         version: stamp.version(),
         modified: time(row.get(4)?),

@@ -186,7 +186,7 @@ impl Store {
                     break 'scan;
                 }
                 if page.entries.len() == limit {
-                    page.next = page.entries.last().map(|entry| PageToken::after(entry.name()));
+                    page.next = page.entries.last().map(|last| request.token_after(last.name()));
                     break 'scan;
                 }
                 if let Some(folder) = request.rolled_up(key.as_str()) {
@@ -211,7 +211,8 @@ impl Store {
         request.validate()?;
         let limit = self.page_size(limit);
         // The token names the last entry: version, space, key.
-        let last = token.map(PageToken::name).transpose()?;
+        let scope = ["versions", prefix.as_str()];
+        let last = token.map(|token| token.open(&scope)).transpose()?;
         let last = last.map(|name| name.split_once(' ').unwrap_or((name, "")));
         let start = last.map_or(prefix.as_str(), |(_, key)| key.max(prefix.as_str()));
         let objects = self.read();
@@ -242,7 +243,8 @@ impl Store {
             }
             if page.entries.len() == limit {
                 page.next = page.entries.last().map(|last: &VersionEntry| {
-                    PageToken::after(&format!("{} {}", last.object.version, last.object.key))
+                    let place = format!("{} {}", last.object.version, last.object.key);
+                    PageToken::sealed(&scope, &place)
                 });
                 break;
             }

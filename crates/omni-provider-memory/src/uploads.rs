@@ -65,7 +65,8 @@ impl Uploads {
         token: Option<&PageToken>,
         limit: usize,
     ) -> Result<UploadPage> {
-        let after = token.map(PageToken::name).transpose()?.unwrap_or_default();
+        let scope = ["uploads", prefix.as_str()];
+        let after = token.map(|token| token.open(&scope)).transpose()?.unwrap_or_default();
         // By key, then by id; the token is both.
         let name = |key: &Key, id: &UploadId| format!("{key}\0{}", id.as_str());
         let mut found: Vec<_> = self
@@ -78,7 +79,7 @@ impl Uploads {
         found.sort_by(|(a, ..), (b, ..)| a.cmp(b));
         let more = found.len() > limit;
         found.truncate(limit);
-        let next = found.last().filter(|_| more).map(|(name, ..)| PageToken::after(name));
+        let next = found.last().filter(|_| more).map(|(name, ..)| PageToken::sealed(&scope, name));
         let entry = |(_, id, upload): (String, &UploadId, &Upload)| UploadEntry {
             id: id.clone(),
             key: upload.key.clone(),

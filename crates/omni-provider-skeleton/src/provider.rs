@@ -230,7 +230,7 @@ impl SkeletonStorage {
                 break;
             }
             if page.entries.len() == limit {
-                page.next = page.entries.last().map(|entry| PageToken::after(entry.name()));
+                page.next = page.entries.last().map(|entry| request.token_after(entry.name()));
                 break;
             }
             if let Some(folder) = request.rolled_up(key.as_str()) {

@@ -1,5 +1,7 @@
 //! Mutants of the pages of a listing: STO-087 to STO-094.
 
+use std::ops::Bound;
+
 use omni_contracts::storage::{
     Crc32c, Key, ListEntry, ListPage, ListRequest, ObjectEntry, PageToken, Prefix,
 };
@@ -22,9 +24,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "repeats_at_the_boundary",
         "the last entry of a page is the next's first",
     )
-    .page(|_, page| {
+    .page(|request, page| {
         if let (Some(next), [.., before, _]) = (&mut page.next, &page.entries[..]) {
-            *next = PageToken::after(before.name());
+            *next = request.token_after(before.name());
         }
     }),
     Mutant::new(
@@ -201,7 +203,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new("STO-092", "foreign_tokens_start_over", "a foreign token lists from the beginning")
         .list(|store, mut list| {
             Box::pin(async move {
-                if list.0.token.as_ref().is_some_and(|token| token.name().is_err()) {
+                if list.0.scan_start().is_err() {
                     list.0.token = None;
                 }
                 list.from(&*store.inner).await
@@ -210,7 +212,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new("STO-092", "foreign_tokens_end", "a foreign token gives an empty page").list(
         |store, list| {
             Box::pin(async move {
-                match list.0.token.as_ref().is_some_and(|token| token.name().is_err()) {
+                match list.0.scan_start().is_err() {
                     true => Ok(ListPage::default()),
                     false => list.from(&*store.inner).await,
                 }
@@ -220,7 +222,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new("STO-092", "foreign_tokens_break", "a foreign token is an internal error").list(
         |store, list| {
             Box::pin(async move {
-                match list.0.token.as_ref().is_some_and(|token| token.name().is_err()) {
+                match list.0.scan_start().is_err() {
                     true => fail(ErrorKind::Internal),
                     false => list.from(&*store.inner).await,
                 }
@@ -232,8 +234,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new("STO-093", "tokens_need_their_key", "a listing ends when its boundary is deleted")
         .list(|store, list| {
             Box::pin(async move {
-                if let (Some(token), None) = (&list.0.token, &list.0.delimiter)
-                    && !store.has(&Key::native(token.name()?)).await
+                if list.0.token.is_some()
+                    && let Some(Bound::Excluded(boundary)) = list.0.scan_start()?
+                    && !store.has(&Key::native(boundary)).await
                 {
                     return Ok(ListPage::default());
                 }
@@ -283,7 +286,7 @@ async fn by_offset(store: &Store, list: List) -> Result<ListPage> {
     let invalid = || Error::invalid("not a token of this provider");
     let skip: usize = match &list.0.token {
         None => 0,
-        Some(token) => token.name()?.parse().map_err(|_| invalid())?,
+        Some(token) => token.open(&[])?.parse().map_err(|_| invalid())?,
     };
     let limit = list.0.limit.unwrap_or(1000).min(1000);
     let mut all = Vec::new();
@@ -297,6 +300,6 @@ async fn by_offset(store: &Store, list: List) -> Result<ListPage> {
         }
     }
     let more = all.len() > skip + limit;
-    let next = more.then(|| PageToken::after(&(skip + limit).to_string()));
+    let next = more.then(|| PageToken::sealed(&[], &(skip + limit).to_string()));
     Ok(ListPage { entries: all.into_iter().skip(skip).take(limit).collect(), next })
 }

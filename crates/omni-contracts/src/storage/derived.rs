@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use futures_core::Stream;
-use futures_util::stream;
+use futures_util::{TryStreamExt, stream};
 
 use super::{
     ByteRange, Deleted, GetOptions, Key, ListEntry, ListRequest, PageToken, ReadCondition,
@@ -23,29 +23,19 @@ pub fn list_all(
     provider: &dyn StorageProvider,
     request: ListRequest,
 ) -> impl Stream<Item = Result<ListEntry>> + Send + '_ {
-    struct Pages {
-        request: ListRequest,
-        entries: std::vec::IntoIter<ListEntry>,
-        more: bool,
-    }
-    let state = Pages { request, entries: Vec::new().into_iter(), more: true };
-    stream::try_unfold(state, move |mut state| async move {
-        loop {
-            if let Some(entry) = state.entries.next() {
-                return Ok(Some((entry, state)));
-            }
-            if !state.more {
-                return Ok(None);
-            }
-            let page = provider.list(&state.request).await?;
-            if page.next.is_some() && page.next == state.request.token {
-                return Err(endless(page.next.as_ref()));
-            }
-            state.more = page.next.is_some();
-            state.request.token = page.next;
-            state.entries = page.entries.into_iter();
+    let pages = stream::try_unfold(Some(request), move |request| async move {
+        let Some(mut request) = request else { return Ok(None) };
+        let page = provider.list(&request).await?;
+        if page.next.is_some() && page.next == request.token {
+            return Err(endless(page.next.as_ref()));
         }
-    })
+        let following = page.next.map(|token| {
+            request.token = Some(token);
+            request
+        });
+        Ok(Some((stream::iter(page.entries.into_iter().map(Ok)), following)))
+    });
+    pages.try_flatten()
 }
 
 fn endless(token: Option<&PageToken>) -> Error {

@@ -2,7 +2,6 @@
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use smol_str::SmolStr;
@@ -23,12 +22,8 @@ use crate::{Error, Result};
 /// assert!(error.to_string().contains("empty segment"));
 /// # Ok::<(), omni_contracts::Error>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Key {
-    text: SmolStr,
-    /// Follows from the text; kept, because every write asks for it.
-    portable: bool,
-}
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(SmolStr);
 
 impl Key {
     /// The longest key, in bytes.
@@ -46,7 +41,7 @@ impl Key {
     pub fn new(text: impl AsRef<str>) -> Result<Self> {
         let text = text.as_ref();
         match broken_rule(text) {
-            None => Ok(Self { text: SmolStr::new(text), portable: true }),
+            None => Ok(Self(SmolStr::new(text))),
             Some(rule) => Err(invalid_key(text, &rule)),
         }
     }
@@ -55,20 +50,19 @@ impl Key {
     /// wrote: they can be listed, read, copied and deleted. Portable code does not need it.
     #[must_use]
     pub fn native(text: impl AsRef<str>) -> Self {
-        let text = text.as_ref();
-        Self { text: SmolStr::new(text), portable: broken_rule(text).is_none() }
+        Self(SmolStr::new(text))
     }
 
     /// Whether the key keeps the portable profile; false only for some [native](Self::native) keys.
     #[must_use]
     pub fn is_portable(&self) -> bool {
-        self.portable
+        broken_rule(self.as_str()).is_none()
     }
 
     /// The key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0
     }
 }
 
@@ -137,20 +131,13 @@ fn invalid_key(text: &str, rule: &str) -> Error {
 
 impl AsRef<str> for Key {
     fn as_ref(&self) -> &str {
-        &self.text
-    }
-}
-
-/// As the text hashes, which [`Borrow`] asks for.
-impl Hash for Key {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.text.hash(state);
+        &self.0
     }
 }
 
 impl Borrow<str> for Key {
     fn borrow(&self) -> &str {
-        &self.text
+        &self.0
     }
 }
 
@@ -194,7 +181,7 @@ impl From<&Self> for Key {
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.0)
     }
 }
 

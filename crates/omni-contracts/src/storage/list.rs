@@ -55,17 +55,28 @@ impl ListRequest {
         Some(&key[..self.prefix.as_str().len() + end])
     }
 
+    /// The token that continues this listing after the entry of this name.
+    #[must_use]
+    pub fn token_after(&self, name: &str) -> PageToken {
+        PageToken::sealed(&self.scope(), name)
+    }
+
+    /// What tells this listing from others, wherever it begins.
+    fn scope(&self) -> [&str; 3] {
+        ["list", self.prefix.as_str(), self.delimiter.as_deref().unwrap_or_default()]
+    }
+
     /// Where to begin in an index of keys in byte order, by token or `start_after`; `None` when
-    /// nothing can follow. For providers that have such an index and hand out
-    /// [`PageToken::after`] the last name of a page.
+    /// nothing can follow. For providers that have such an index and whose tokens are those of
+    /// [`token_after`](Self::token_after).
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` when the token was not made by [`PageToken::after`].
+    /// `InvalidArgument` when the token is none of this listing.
     pub fn scan_start(&self) -> Result<Option<Bound<String>>> {
         let prefix = self.prefix.as_str();
         let after = match (&self.token, &self.start_after) {
-            (Some(token), _) => token.name()?,
+            (Some(token), _) => token.open(&self.scope())?,
             (None, Some(key)) => key.as_str(),
             (None, None) => return Ok(Some(Bound::Included(prefix.to_owned()))),
         };
@@ -167,26 +178,34 @@ impl PageToken {
         &self.0
     }
 
-    /// A token that says: continue after the entry of this name. For providers that list in byte
-    /// order. Checked, so that a token of somebody else is told.
+    /// A token that holds a place in the listing that `scope` describes. It is checked, so that a
+    /// token of somebody else, or of another listing, is told; it is not secret.
     #[must_use]
-    pub fn after(name: &str) -> Self {
-        Self(format!("after-{}-{name}", Crc32c::of(name.as_bytes())))
+    pub fn sealed(scope: &[&str], place: &str) -> Self {
+        Self(format!("{}-{place}", seal(scope, place)))
     }
 
-    /// The name in a token that was made by [`after`](Self::after).
+    /// The place in a token that was [sealed](Self::sealed) for this listing.
     ///
     /// # Errors
     ///
     /// `InvalidArgument` for any other token.
-    pub fn name(&self) -> Result<&str> {
+    pub fn open(&self, scope: &[&str]) -> Result<&str> {
         self.0
-            .strip_prefix("after-")
-            .and_then(|rest| rest.split_once('-'))
-            .filter(|(sum, name)| Crc32c::of(name.as_bytes()).to_string() == *sum)
-            .map(|(_, name)| name)
-            .ok_or_else(|| Error::invalid("the page token was not made by this provider"))
+            .split_once('-')
+            .filter(|(sum, place)| seal(scope, place).to_string() == *sum)
+            .map(|(_, place)| place)
+            .ok_or_else(|| Error::invalid("the page token does not continue this listing"))
     }
+}
+
+fn seal(scope: &[&str], place: &str) -> Crc32c {
+    let mut seal = Crc32c::of(b"omni page token");
+    for text in scope.iter().chain([&place]) {
+        seal.update(&(text.len() as u64).to_le_bytes());
+        seal.update(text.as_bytes());
+    }
+    seal
 }
 
 impl fmt::Debug for PageToken {
@@ -222,7 +241,7 @@ mod tests {
                 ..ListRequest::prefix(Prefix::new(prefix).unwrap())
             };
             let by_token = ListRequest {
-                token: Some(PageToken::after(after)),
+                token: Some(request.token_after(after)),
                 start_after: None,
                 ..request.clone()
             };
@@ -241,18 +260,18 @@ mod tests {
     }
 
     #[test]
-    fn knows_its_own_tokens() {
-        assert_eq!(PageToken::after("a-b").name().unwrap(), "a-b");
-        for text in ["", "after-", "after--", "after-00000000-x", "x"] {
-            assert!(PageToken::new(text).name().is_err(), "{text:?}");
+    fn a_token_continues_its_own_listing_only() {
+        let scope = ["list", "a/", "/"];
+        for place in ["a/\u{1f600}-b", ""] {
+            let token = PageToken::sealed(&scope, place);
+            assert_eq!(token.open(&scope).unwrap(), place);
+            for other in [["list", "a/", ""], ["list", "a", "//"], ["versions", "a/", "/"]] {
+                assert!(token.open(&other).is_err(), "{other:?}");
+            }
+            assert!(PageToken::new(&token.as_str()[1..]).open(&scope).is_err());
         }
-    }
-
-    #[test]
-    fn refuses_what_means_nothing() {
-        let empty = ListRequest { delimiter: Some(String::new()), ..ListRequest::default() };
-        assert!(empty.validate().is_err());
-        assert!(ListRequest { limit: Some(0), ..ListRequest::default() }.validate().is_err());
-        assert!(ListRequest { limit: Some(1), ..ListRequest::default() }.validate().is_ok());
+        for foreign in ["", "-", "--", "00000000-x", "x"] {
+            assert!(PageToken::new(foreign).open(&scope).is_err(), "{foreign:?}");
+        }
     }
 }
