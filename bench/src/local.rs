@@ -11,7 +11,7 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, WriteMultipart};
 use omni_provider_local::{LocalDurability, LocalSettings, LocalStorage};
-use omni_storage::{Key, Storage};
+use omni_storage::{Crc32c, Key, Storage};
 use opendal::{Operator, services};
 
 use crate::Failure;
@@ -139,7 +139,7 @@ fn put_object_store(name: &'static str, store: &Arc<LocalFileSystem>, writers: u
             let (store, keys, payload) = (Arc::clone(&store), Arc::clone(&keys), payload.clone());
             async move {
                 for number in (writer..operations).step_by(writers as usize) {
-                    std::hint::black_box(crc32c::crc32c(&payload));
+                    std::hint::black_box(Crc32c::of(&payload));
                     store.put(&keys[(number % KEYS) as usize], payload.clone().into()).await?;
                 }
                 Ok::<_, Failure>(())
@@ -159,7 +159,7 @@ fn put_opendal(name: &'static str, operator: &Operator, writers: u64) -> Contest
             let (operator, keys, payload) = (operator.clone(), Arc::clone(&keys), payload.clone());
             async move {
                 for number in (writer..operations).step_by(writers as usize) {
-                    std::hint::black_box(crc32c::crc32c(&payload));
+                    std::hint::black_box(Crc32c::of(&payload));
                     operator.write(&keys[(number % KEYS) as usize], payload.clone()).await?;
                 }
                 Ok::<_, Failure>(())
@@ -190,7 +190,7 @@ fn get_omni(storage: &Storage) -> Contestant {
         async move {
             for number in 0..operations {
                 let bytes = storage.get(&keys[(number % KEYS) as usize]).await?.bytes().await?;
-                std::hint::black_box(crc32c::crc32c(&bytes));
+                std::hint::black_box(Crc32c::of(&bytes));
             }
             Ok(())
         }
@@ -206,7 +206,7 @@ fn get_object_store(store: &Arc<LocalFileSystem>) -> Contestant {
         async move {
             for number in 0..operations {
                 let bytes = store.get(&keys[(number % KEYS) as usize]).await?.bytes().await?;
-                std::hint::black_box(crc32c::crc32c(&bytes));
+                std::hint::black_box(Crc32c::of(&bytes));
             }
             Ok(())
         }
@@ -227,7 +227,7 @@ fn get_opendal(operator: &Operator) -> Contestant {
             }
             for number in 0..operations {
                 let bytes = operator.read(&keys[(number % KEYS) as usize]).await?.to_bytes();
-                std::hint::black_box(crc32c::crc32c(&bytes));
+                std::hint::black_box(Crc32c::of(&bytes));
             }
             Ok(())
         }
@@ -293,7 +293,7 @@ fn large_put_object_store(store: &Arc<LocalFileSystem>, chunk: &Bytes) -> Contes
             let upload = store.put_multipart(&Path::from("large")).await?;
             let mut writer = WriteMultipart::new_with_chunk_size(upload, CHUNK);
             for _ in 0..LARGE / CHUNK {
-                std::hint::black_box(crc32c::crc32c(&chunk));
+                std::hint::black_box(Crc32c::of(&chunk));
                 writer.wait_for_capacity(8).await?;
                 writer.put(chunk.clone());
             }
@@ -310,7 +310,7 @@ fn large_put_opendal(operator: &Operator, chunk: &Bytes) -> Contestant {
         async move {
             let mut writer = operator.writer("large").await?;
             for _ in 0..LARGE / CHUNK {
-                std::hint::black_box(crc32c::crc32c(&chunk));
+                std::hint::black_box(Crc32c::of(&chunk));
                 writer.write(chunk.clone()).await?;
             }
             writer.close().await?;
@@ -330,7 +330,7 @@ fn large_put_file(sync: bool, folder: &FilePath, chunk: &Bytes) -> Contestant {
                 let temporary = folder.join("plain.tmp");
                 let mut file = std::fs::File::create(&temporary)?;
                 for _ in 0..LARGE / CHUNK {
-                    std::hint::black_box(crc32c::crc32c(&chunk));
+                    std::hint::black_box(Crc32c::of(&chunk));
                     file.write_all(&chunk)?;
                 }
                 if sync {
@@ -368,10 +368,10 @@ fn large_get_object_store(store: &Arc<LocalFileSystem>) -> Contestant {
         let store = Arc::clone(&store);
         async move {
             let mut stream = store.get(&Path::from("large")).await?.into_stream();
-            let (mut size, mut sum) = (0, 0);
+            let (mut size, mut sum) = (0, Crc32c::default());
             while let Some(chunk) = stream.next().await {
                 let chunk = chunk?;
-                sum = crc32c::crc32c_append(sum, &chunk);
+                sum.update(&chunk);
                 size += chunk.len();
             }
             std::hint::black_box(sum);
@@ -386,9 +386,9 @@ fn large_get_opendal(operator: &Operator) -> Contestant {
         let operator = operator.clone();
         async move {
             let mut stream = operator.reader("large").await?.into_bytes_stream(..).await?;
-            let (mut size, mut sum) = (0, 0);
+            let (mut size, mut sum) = (0, Crc32c::default());
             while let Some(chunk) = stream.try_next().await? {
-                sum = crc32c::crc32c_append(sum, &chunk);
+                sum.update(&chunk);
                 size += chunk.len();
             }
             std::hint::black_box(sum);
@@ -406,13 +406,13 @@ fn large_get_file(source: &FilePath) -> Contestant {
                 use std::io::Read;
                 let mut file = std::fs::File::open(source)?;
                 let mut buffer = vec![0; CHUNK];
-                let (mut size, mut sum) = (0, 0);
+                let (mut size, mut sum) = (0, Crc32c::default());
                 loop {
                     let read = file.read(&mut buffer)?;
                     if read == 0 {
                         break;
                     }
-                    sum = crc32c::crc32c_append(sum, &buffer[..read]);
+                    sum.update(&buffer[..read]);
                     size += read;
                 }
                 std::hint::black_box(sum);

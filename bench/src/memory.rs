@@ -6,7 +6,7 @@ use bytes::Bytes;
 use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use omni_storage::{Key, Storage};
+use omni_storage::{Crc32c, Key, Storage};
 use opendal::{Operator, services};
 
 use crate::Failure;
@@ -64,7 +64,7 @@ pub(crate) fn omni(storage: &Storage, work: &'static str) -> Contestant {
                     "put" => drop(storage.put(key, payload.clone()).await?),
                     "get" => {
                         let bytes = storage.get(key).await?.bytes().await?;
-                        std::hint::black_box(crc32c::crc32c(&bytes));
+                        std::hint::black_box(Crc32c::of(&bytes));
                     }
                     _ => drop(storage.head(key).await?),
                 }
@@ -89,12 +89,12 @@ pub(crate) fn object_store(
                 let key = &keys[(number % KEYS) as usize];
                 match work {
                     "put" => {
-                        std::hint::black_box(crc32c::crc32c(&payload));
+                        std::hint::black_box(Crc32c::of(&payload));
                         store.put(key, payload.clone().into()).await?;
                     }
                     "get" => {
                         let bytes = store.get(key).await?.bytes().await?;
-                        std::hint::black_box(crc32c::crc32c(&bytes));
+                        std::hint::black_box(Crc32c::of(&bytes));
                     }
                     _ => drop(store.head(key).await?),
                 }
@@ -115,12 +115,12 @@ pub(crate) fn opendal(name: &'static str, operator: &Operator, work: &'static st
                 let key = &keys[(number % KEYS) as usize];
                 match work {
                     "put" => {
-                        std::hint::black_box(crc32c::crc32c(&payload));
+                        std::hint::black_box(Crc32c::of(&payload));
                         operator.write(key, payload.clone()).await?;
                     }
                     "get" => {
                         let bytes = operator.read(key).await?.to_bytes();
-                        std::hint::black_box(crc32c::crc32c(&bytes));
+                        std::hint::black_box(Crc32c::of(&bytes));
                     }
                     _ => drop(operator.stat(key).await?),
                 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use bytes::Bytes;
+use crc_fast::{CrcAlgorithm, Digest, checksum_combine};
 use futures_util::StreamExt;
 
 use crate::{Body, Error, ErrorKind, Result};
@@ -26,7 +27,7 @@ impl Crc32c {
     /// The checksum of `bytes`.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        Self(crc32c::crc32c(bytes))
+        Self(crc_fast::crc32_iscsi(bytes))
     }
 
     /// A checksum from its number.
@@ -43,13 +44,16 @@ impl Crc32c {
 
     /// Continues over `bytes`.
     pub fn update(&mut self, bytes: &[u8]) {
-        self.0 = crc32c::crc32c_append(self.0, bytes);
+        let mut digest = Digest::new_with_init_state(CrcAlgorithm::Crc32Iscsi, u64::from(!self.0));
+        digest.update(bytes);
+        self.0 = digest.finalize() as u32;
     }
 
     /// The checksum of this content followed by `next`, which is `length` bytes long.
     #[must_use]
     pub fn followed_by(self, next: Self, length: u64) -> Self {
-        Self(crc32c::crc32c_combine(self.0, next.0, length as usize))
+        let [first, next] = [self.0, next.0].map(u64::from);
+        Self(checksum_combine(CrcAlgorithm::Crc32Iscsi, first, next, length) as u32)
     }
 
     /// Compares what was computed with what is expected.
