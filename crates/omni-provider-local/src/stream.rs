@@ -1,25 +1,32 @@
-//! Reading files: as one piece, or as a stream that reads one chunk ahead and sums up
-//! the chunk before meanwhile.
+//! Reading files: as one piece, or as a stream that reads some chunks ahead.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::stream;
 use omni_contracts::storage::Crc32c;
 use omni_contracts::{Body, Operation, Result};
+use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::blocking::finished;
+use crate::blocking::joined;
 use crate::provider::NAME;
 use crate::record::Record;
 
 /// What is read and handed out at a time. Contents up to this size come in one piece.
 pub(crate) const CHUNK: usize = 1 << 20;
+/// How many chunks are read before they are asked for. To wake a thread can take as long as to read
+/// several of them.
+const AHEAD: usize = 4;
+/// What is read and summed up at a time: small enough to be in the cache between the two.
+const BLOCK: usize = 128 << 10;
 /// How many buffers are kept for the next stream.
-const IDLE_BUFFERS: usize = 4;
+const IDLE_BUFFERS: usize = AHEAD;
 
 /// Buffers that are used again: fresh memory costs more than reading into it.
 #[derive(Debug, Default)]
@@ -67,6 +74,8 @@ pub(crate) struct Reading {
     left: u64,
     record: Record,
     whole: bool,
+    /// The checksum of what was read, kept when the whole content is.
+    seen: Crc32c,
     key: String,
 }
 
@@ -88,6 +97,7 @@ impl Reading {
             file,
             left: range.end - range.start,
             whole: *range == (0..record.size),
+            seen: Crc32c::default(),
             record,
             key: key.to_owned(),
         })
@@ -114,47 +124,76 @@ impl Reading {
     /// A stream of chunks. The last one is withheld when the checksum does not match.
     pub(crate) fn into_body(self, buffers: &Arc<Buffers>) -> Body {
         let length = self.left;
-        let whole = self.whole;
-        let ahead = Some(self.read_ahead(buffers));
-        let buffers = Arc::clone(buffers);
-        let chunks = stream::try_unfold((ahead, Crc32c::default()), move |(ahead, mut seen)| {
-            let buffers = Arc::clone(&buffers);
-            async move {
-                let Some(ahead) = ahead else { return Ok(None) };
-                let (chunk, reading) = finished(ahead).await?;
-                if reading.left > 0 {
-                    // The next chunk is read while this one is summed up.
-                    let ahead = Some(reading.read_ahead(&buffers));
-                    if whole {
-                        seen.update(&chunk);
-                    }
-                    return Ok(Some((chunk, (ahead, seen))));
-                }
-                if whole {
-                    seen.update(&chunk);
-                    let checked = check(seen, &reading.record);
-                    checked.map_err(|error| error.at(Operation::Get, NAME, &reading.key))?;
-                }
-                Ok(Some((chunk, (None, seen))))
-            }
-        });
-        Body::from_stream(chunks, Some(length))
-    }
-
-    fn read_ahead(mut self, buffers: &Arc<Buffers>) -> JoinHandle<Result<(Bytes, Self)>> {
-        let mut lease = buffers.take();
-        spawn_blocking(move || {
-            let read = self.fill(&mut lease);
-            read.map_err(|error| error.at(Operation::Get, NAME, &self.key))?;
-            Ok((Bytes::from_owner(lease), self))
-        })
+        let (sender, chunks) = mpsc::channel(AHEAD);
+        let reader = Reader { reading: self, chunks: sender, buffers: Arc::clone(buffers) };
+        let mut ahead = Ahead { chunks, reader: Some(reader.start()) };
+        Body::from_stream(stream::poll_fn(move |cx| ahead.poll_next(cx)), Some(length))
     }
 
     fn fill(&mut self, lease: &mut Lease) -> Result<()> {
         lease.filled = self.left.min(CHUNK as u64) as usize;
         self.left -= lease.filled as u64;
-        let read = self.file.read_exact(&mut lease.buffer[..lease.filled]);
-        read.map_err(|error| self.record.unreadable(error))
+        for block in lease.buffer[..lease.filled].chunks_mut(BLOCK) {
+            let read = self.file.read_exact(block);
+            read.map_err(|error| self.record.unreadable(error))?;
+            if self.whole {
+                self.seen.update(block);
+            }
+        }
+        if self.whole && self.left == 0 { check(self.seen, &self.record) } else { Ok(()) }
+    }
+}
+
+/// Reads ahead of the caller, where blocking is allowed. It rests when there is no room for more
+/// chunks, so that a slow caller holds no thread.
+struct Reader {
+    reading: Reading,
+    chunks: mpsc::Sender<Result<Bytes>>,
+    buffers: Arc<Buffers>,
+}
+
+impl Reader {
+    /// Returns the reader when it rests, and nothing when it is done.
+    fn start(mut self) -> JoinHandle<Result<Option<Self>>> {
+        spawn_blocking(move || {
+            while self.reading.left > 0 {
+                let Ok(room) = self.chunks.try_reserve() else { break };
+                let mut lease = self.buffers.take();
+                if let Err(error) = self.reading.fill(&mut lease) {
+                    room.send(Err(error.at(Operation::Get, NAME, &self.reading.key)));
+                    return Ok(None);
+                }
+                room.send(Ok(Bytes::from_owner(lease)));
+            }
+            let rests = self.reading.left > 0 && !self.chunks.is_closed();
+            Ok(rests.then_some(self))
+        })
+    }
+}
+
+/// The chunks that a reader has read, and the reader until it is done.
+struct Ahead {
+    chunks: mpsc::Receiver<Result<Bytes>>,
+    reader: Option<JoinHandle<Result<Option<Reader>>>>,
+}
+
+impl Ahead {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        // A chunk first, so that there is room when the reader goes on.
+        let chunk = self.chunks.poll_recv(cx);
+        if let Some(reader) = &mut self.reader
+            && let Poll::Ready(outcome) = Pin::new(reader).poll(cx)
+        {
+            self.reader = None;
+            match joined(outcome) {
+                Ok(resting) => self.reader = resting.map(Reader::start),
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
+            if chunk.is_pending() {
+                cx.waker().wake_by_ref();
+            }
+        }
+        chunk
     }
 }
 
