@@ -12,10 +12,12 @@ use omni_storage::Storage;
 use opendal::{Operator, services};
 
 use crate::Failure;
-use crate::measure::{About, Bar, Case, Contestant, Plan, contestant, measure};
+use crate::measure::{About, Bar, Case, Contestant, Plan, measure, repeated};
 
 const KEYS: usize = 100_000;
 const PAGE: usize = 1000;
+/// How many times a single page is listed per measurement.
+const PAGES: u64 = 20;
 
 pub(crate) async fn cases(plan: &Plan<'_>) -> Result<Vec<Case>, Failure> {
     let mut cases = Vec::new();
@@ -81,29 +83,33 @@ async fn three(
     operator: &Operator,
 ) -> Result<Vec<Case>, Failure> {
     let mut cases = Vec::new();
-    let works =
-        [("all 100 000 keys", "", KEYS), ("1000 keys below a prefix", "folder07/", KEYS / 100)];
-    for (work, prefix, expected) in works {
+    let works = [
+        ("all 100 000 keys", "", KEYS, 1),
+        ("1000 keys below a prefix", "folder07/", KEYS / 100, PAGES),
+    ];
+    for (work, prefix, expected, operations) in works {
         let contestants = vec![
             omni(storage, prefix, expected),
             object_store(store, prefix, expected),
             opendal(operator, prefix, expected),
         ];
-        cases.push(measure(plan, about(place, work, bar), contestants).await?);
+        let about = about(place, work, bar, operations);
+        cases.push(measure(plan, about, contestants).await?);
     }
     // object_store has no pages: what its users do is to take the first of the stream.
     let contestants = vec![omni_page(storage), object_store_first(store), opendal_first(operator)];
-    cases.push(measure(plan, about(place, "the first 1000 keys", bar), contestants).await?);
+    let about = about(place, "the first 1000 keys", bar, PAGES);
+    cases.push(measure(plan, about, contestants).await?);
     Ok(cases)
 }
 
-fn about(place: &str, work: &str, bar: Bar) -> About {
-    About { id: "B6", title: format!("{place}, list {work}"), unit: "ms", bar, operations: 1 }
+fn about(place: &str, work: &str, bar: Bar, operations: u64) -> About {
+    About { id: "B6", title: format!("{place}, list {work}"), unit: "ms", bar, operations }
 }
 
 fn omni(storage: &Storage, prefix: &'static str, expected: usize) -> Contestant {
     let storage = storage.clone();
-    contestant("omni", move |_| {
+    repeated("omni", move || {
         let storage = storage.clone();
         async move {
             let count = storage.list(prefix).stream().try_fold(0, count_one).await?;
@@ -114,7 +120,7 @@ fn omni(storage: &Storage, prefix: &'static str, expected: usize) -> Contestant 
 
 fn omni_page(storage: &Storage) -> Contestant {
     let storage = storage.clone();
-    contestant("omni", move |_| {
+    repeated("omni", move || {
         let storage = storage.clone();
         async move {
             let entries: Vec<_> = storage.list("").stream().take(PAGE).try_collect().await?;
@@ -125,7 +131,7 @@ fn omni_page(storage: &Storage) -> Contestant {
 
 fn object_store(store: &Arc<dyn ObjectStore>, prefix: &'static str, expected: usize) -> Contestant {
     let store = Arc::clone(store);
-    contestant("object_store", move |_| {
+    repeated("object_store", move || {
         let store = Arc::clone(&store);
         async move {
             let count = store.list(Some(&Path::from(prefix))).try_fold(0, count_one).await?;
@@ -136,7 +142,7 @@ fn object_store(store: &Arc<dyn ObjectStore>, prefix: &'static str, expected: us
 
 fn object_store_first(store: &Arc<dyn ObjectStore>) -> Contestant {
     let store = Arc::clone(store);
-    contestant("object_store", move |_| {
+    repeated("object_store", move || {
         let store = Arc::clone(&store);
         async move {
             let entries: Vec<_> = store.list(None).take(PAGE).try_collect().await?;
@@ -147,7 +153,7 @@ fn object_store_first(store: &Arc<dyn ObjectStore>) -> Contestant {
 
 fn opendal(operator: &Operator, prefix: &'static str, expected: usize) -> Contestant {
     let operator = operator.clone();
-    contestant("opendal", move |_| {
+    repeated("opendal", move || {
         let operator = operator.clone();
         async move {
             let lister = operator.lister_with(prefix).recursive(true).await?;
@@ -161,7 +167,7 @@ fn opendal(operator: &Operator, prefix: &'static str, expected: usize) -> Contes
 
 fn opendal_first(operator: &Operator) -> Contestant {
     let operator = operator.clone();
-    contestant("opendal", move |_| {
+    repeated("opendal", move || {
         let operator = operator.clone();
         async move {
             let lister = operator.lister_with("").recursive(true).await?;

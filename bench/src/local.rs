@@ -15,7 +15,7 @@ use omni_storage::{Crc32c, Key, Storage};
 use opendal::{Operator, services};
 
 use crate::Failure;
-use crate::measure::{About, Bar, Case, Contestant, Plan, contestant, measure};
+use crate::measure::{About, Bar, Case, Contestant, Plan, contestant, measure, repeated};
 use crate::memory::{names, payload};
 
 const KEYS: u64 = 64;
@@ -238,12 +238,12 @@ fn get_opendal(operator: &Operator) -> Contestant {
 async fn large(plan: &Plan<'_>, peers: &Peers, folder: &FilePath) -> Result<Vec<Case>, Failure> {
     let chunk = Bytes::from((0..CHUNK).map(|byte| (byte % 251) as u8).collect::<Vec<_>>());
     let bar = Bar { words: "at least 0.9 of the fastest", factor: 0.9 };
-    let about = |work: &str| About {
+    let about = |work: &str, operations| About {
         id: "B5",
         title: format!("local, 64 MiB streaming {work}"),
         unit: "ms",
         bar,
-        operations: 1,
+        operations,
     };
     let source = folder.join("source");
     std::fs::write(&source, chunk.repeat(LARGE / CHUNK))?;
@@ -261,7 +261,7 @@ async fn large(plan: &Plan<'_>, peers: &Peers, folder: &FilePath) -> Result<Vec<
         if class == "D" {
             contestants.push(large_put_opendal(&peers.opendal, &chunk).keeping_less());
         }
-        cases.push(measure(plan, about(&format!("put, class {class}")), contestants).await?);
+        cases.push(measure(plan, about(&format!("put, class {class}"), 1), contestants).await?);
     }
     let contestants = vec![
         large_get_omni(&peers.omni_d),
@@ -269,7 +269,7 @@ async fn large(plan: &Plan<'_>, peers: &Peers, folder: &FilePath) -> Result<Vec<
         large_get_opendal(&peers.opendal),
         large_get_file(&source),
     ];
-    cases.push(measure(plan, about("get"), contestants).await?);
+    cases.push(measure(plan, about("get", 4), contestants).await?);
     Ok(cases)
 }
 
@@ -349,7 +349,7 @@ fn large_put_file(sync: bool, folder: &FilePath, chunk: &Bytes) -> Contestant {
 
 fn large_get_omni(storage: &Storage) -> Contestant {
     let storage = storage.clone();
-    contestant("omni, verified", move |_| {
+    repeated("omni, verified", move || {
         let storage = storage.clone();
         async move {
             let mut stream = storage.get("large").await?.stream();
@@ -364,7 +364,7 @@ fn large_get_omni(storage: &Storage) -> Contestant {
 
 fn large_get_object_store(store: &Arc<LocalFileSystem>) -> Contestant {
     let store = Arc::clone(store);
-    contestant("object_store", move |_| {
+    repeated("object_store", move || {
         let store = Arc::clone(&store);
         async move {
             let mut stream = store.get(&Path::from("large")).await?.into_stream();
@@ -382,7 +382,7 @@ fn large_get_object_store(store: &Arc<LocalFileSystem>) -> Contestant {
 
 fn large_get_opendal(operator: &Operator) -> Contestant {
     let operator = operator.clone();
-    contestant("opendal", move |_| {
+    repeated("opendal", move || {
         let operator = operator.clone();
         async move {
             let mut stream = operator.reader("large").await?.into_bytes_stream(..).await?;
@@ -399,7 +399,7 @@ fn large_get_opendal(operator: &Operator) -> Contestant {
 
 fn large_get_file(source: &FilePath) -> Contestant {
     let source = source.to_path_buf();
-    contestant("plain file", move |_| {
+    repeated("plain file", move || {
         let source = source.clone();
         async move {
             tokio::task::spawn_blocking(move || {

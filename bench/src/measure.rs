@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::{ALLOCATOR, Failure};
@@ -37,6 +38,24 @@ where
 {
     let run = Box::new(move |operations| Box::pin(run(operations)) as Batch);
     Contestant { name, keeps_less: false, run }
+}
+
+/// A contestant that does the same again, as often as is asked for.
+pub(crate) fn repeated<F, Fut>(name: &'static str, once: F) -> Contestant
+where
+    F: Fn() -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<(), Failure>> + Send + 'static,
+{
+    let once = Arc::new(once);
+    contestant(name, move |operations| {
+        let once = Arc::clone(&once);
+        async move {
+            for _ in 0..operations {
+                once().await?;
+            }
+            Ok(())
+        }
+    })
 }
 
 impl Contestant {

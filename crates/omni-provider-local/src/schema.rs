@@ -63,7 +63,9 @@ pub(crate) fn open_writer(index: &Path, busy_timeout: Duration) -> rusqlite::Res
 /// A connection that reads; the index exists.
 pub(crate) fn open_reader(index: &Path, busy_timeout: Duration) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    connect(index, flags, busy_timeout)
+    let connection = connect(index, flags, busy_timeout)?;
+    connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+    Ok(connection)
 }
 
 fn connect(index: &Path, flags: OpenFlags, wait: Duration) -> rusqlite::Result<Connection> {
@@ -74,6 +76,9 @@ fn connect(index: &Path, flags: OpenFlags, wait: Duration) -> rusqlite::Result<C
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
 }
+
+/// What a connection that reads keeps of the index in memory, at most: about 150 000 objects.
+const READER_CACHE_KIB: i64 = 8 << 10;
 
 /// More than there are statements in this crate.
 const STATEMENTS: usize = 64;
