@@ -77,7 +77,7 @@ fn connect(index: &Path, flags: OpenFlags, wait: Duration) -> rusqlite::Result<C
     Ok(connection)
 }
 
-/// What a connection that reads keeps of the index in memory, at most: about 150 000 objects.
+/// What a connection that reads keeps of the index in memory, at most.
 const READER_CACHE_KIB: i64 = 8 << 10;
 
 /// More than there are statements in this crate.

@@ -1,6 +1,7 @@
 //! Contents inline and as files behave the same: conditions, ranges, copies, streams, checksums.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -68,6 +69,31 @@ async fn streams_of_any_chunking_are_stored_and_read_in_bounded_chunks() {
         put(&store, "s", body).await.unwrap();
         assert_eq!(get(&store, "s").await.unwrap(), small.concat());
     }
+}
+
+#[test]
+fn a_slow_reader_holds_no_thread() {
+    // With one thread for work that blocks, the look ends only when the reader of the stream rests.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let folder = Folder::new();
+        let store = folder.open().await;
+        let content = bytes(1, (12 << 20) + 7);
+        put(&store, "s", content.clone()).await.unwrap();
+        let mut body = store.get(&key("s"), &GetOptions::default()).await.unwrap().body;
+        let mut read = Vec::new();
+        loop {
+            let look = tokio::time::timeout(Duration::from_secs(60), head(&store, "s"));
+            look.await.expect("the thread is free").unwrap();
+            let Some(piece) = body.next().await else { break };
+            read.extend_from_slice(&piece.unwrap());
+        }
+        assert!(read == content);
+    });
 }
 
 #[tokio::test]
