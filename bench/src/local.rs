@@ -269,7 +269,7 @@ async fn large(plan: &Plan<'_>, peers: &Peers, folder: &FilePath) -> Result<Vec<
         large_get_opendal(&peers.opendal),
         large_get_file(&source),
     ];
-    cases.push(measure(plan, about("get", 4), contestants).await?);
+    cases.push(measure(plan, about("get", 12), contestants).await?);
     Ok(cases)
 }
 

@@ -7,7 +7,7 @@
 //! durable writes share one sync.
 //!
 //! Memory, at most: 8 MiB of the index for each of up to 8 connections that read, and 5 MiB for each
-//! content that is being read as a stream; 4 MiB of buffers are kept for the next one.
+//! content that is being read as a stream; as much is kept for the next one.
 //!
 //! What lives here: [`LocalStorage`], which implements
 //! [`StorageProvider`](omni_contracts::storage::StorageProvider), and [`LocalSettings`]. The file

@@ -25,8 +25,9 @@ pub(crate) const CHUNK: usize = 1 << 20;
 const AHEAD: usize = 4;
 /// What is read and summed up at a time: small enough to be in the cache between the two.
 const BLOCK: usize = 128 << 10;
-/// How many buffers are kept for the next stream.
-const IDLE_BUFFERS: usize = AHEAD;
+/// How many buffers are kept for the next stream: those that one stream uses, the caller's chunk
+/// included.
+const IDLE_BUFFERS: usize = AHEAD + 1;
 
 /// Buffers that are used again: fresh memory costs more than reading into it.
 #[derive(Debug, Default)]
