@@ -48,7 +48,7 @@ pub use omni_contracts::storage::{
     Attributes, ByteRange, Capabilities, Capability, Crc32c, Deleted, Durability, Key, ListEntry,
     ListPage, ObjectEntry, ObjectMeta, PageToken, Part, PartNumber, Prefix, PresignMethod,
     PresignRequest, PresignedUrl, StorageProvider, UploadEntry, UploadId, UploadPage, Version,
-    VersionEntry, VersionPage, WriteId,
+    VersionEntry, VersionPage, WriteId, Written,
 };
 pub use omni_contracts::{
     Body, Call, Effect, Error, ErrorKind, Interceptor, Operation, Result, Scope,

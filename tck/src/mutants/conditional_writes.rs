@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use omni_contracts::storage::WriteCondition::{Always, IfAbsent, IfMatch};
-use omni_contracts::storage::{CopyOptions, ObjectMeta, PutOptions};
+use omni_contracts::storage::{CopyOptions, PutOptions, Written};
 use omni_contracts::{Error, ErrorKind, Result};
 use tokio::task::yield_now;
 
@@ -284,7 +284,7 @@ fn drop_if_match(options: &mut PutOptions) {
 }
 
 /// Decides by what there is now, and writes whatever there is then.
-pub(super) async fn check_then_put(store: &Store, mut put: Put) -> Result<ObjectMeta> {
+pub(super) async fn check_then_put(store: &Store, mut put: Put) -> Result<Written> {
     let current = store.meta(&put.key).await.ok();
     put.options.condition.check(current.as_ref().map(|meta| &meta.version))?;
     yield_now().await;

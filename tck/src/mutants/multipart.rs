@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use omni_contracts::storage::{
-    Attributes, Crc32c, Key, ListRequest, ObjectMeta, Part, Prefix, PutOptions, StorageProvider,
-    UploadEntry, UploadId, WriteCondition,
+    Attributes, Crc32c, Key, ListRequest, Part, Prefix, PutOptions, StorageProvider, UploadEntry,
+    UploadId, WriteCondition, Written,
 };
 use omni_contracts::{ErrorKind, Result};
 
@@ -339,7 +339,7 @@ async fn remember(store: &Store, part: UploadPart, name: fn(u16, u64) -> String)
 }
 
 /// Completes, then stores what was remembered, in the order of the names.
-async fn join(store: &Store, complete: Complete) -> Result<ObjectMeta> {
+async fn join(store: &Store, complete: Complete) -> Result<Written> {
     let (key, first) = (complete.upload.key.clone(), part_name(&complete.upload.id, "0")?);
     let folder = first.as_str().trim_end_matches('0');
     let meta = complete.at(&*store.inner).await?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use omni_contracts::storage::{
     Attributes, Capability, CompleteOptions, CopyOptions, Crc32c, DeleteOptions, Key, ObjectMeta,
-    PartNumber, PutOptions, StorageProvider, Version, WriteCondition,
+    PartNumber, PutOptions, StorageProvider, Version, WriteCondition, Written,
 };
 use omni_contracts::{Body, ErrorKind, Result};
 
@@ -63,7 +63,7 @@ async fn copy(
     from: &Key,
     to: &Key,
     options: &CopyOptions,
-) -> Result<ObjectMeta> {
+) -> Result<Written> {
     store.copy(from, to, options).await
 }
 
@@ -274,7 +274,7 @@ async fn change(store: &dyn StorageProvider, at: &Key, size: usize, how: &str) -
     ok(format!("{how} of {}", brief(at)), outcome)
 }
 
-async fn upload(store: &dyn StorageProvider, at: &Key, content: Bytes) -> Result<ObjectMeta> {
+async fn upload(store: &dyn StorageProvider, at: &Key, content: Bytes) -> Result<Written> {
     let id = store.create_upload(at, &PutOptions::default()).await?;
     let part = store.upload_part(at, &id, PartNumber::new(1)?, content.into()).await?;
     store.complete_upload(at, &id, &[part], &CompleteOptions::default()).await

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use omni_contracts::storage::{
     ByteRange, GetOptions, GetResult, Key, ListEntry, ListRequest, ObjectEntry, ObjectMeta, Prefix,
-    PutOptions, StorageProvider, list_all,
+    PutOptions, StorageProvider, Written, list_all,
 };
 use omni_contracts::{Body, Error, ErrorKind, Result};
 use tokio::sync::Notify;
@@ -466,7 +466,7 @@ pub(crate) async fn put(
     store: &dyn StorageProvider,
     key: &Key,
     body: impl Into<Body>,
-) -> Result<ObjectMeta> {
+) -> Result<Written> {
     store.put(key, body.into(), &PutOptions::default()).await
 }
 

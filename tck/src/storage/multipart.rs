@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use omni_contracts::storage::{
     Attributes, CompleteOptions, Crc32c, DeleteOptions, Key, ObjectMeta, Part, PartNumber,
-    PutOptions, StorageProvider, UploadId, Version, WriteCondition,
+    PutOptions, StorageProvider, UploadId, Version, WriteCondition, Written,
 };
 use omni_contracts::{Body, ErrorKind, Result};
 use rand::seq::SliceRandom;
@@ -102,7 +102,7 @@ impl Upload {
         self.store.list_parts(&self.key, &self.id).await
     }
 
-    pub(super) async fn complete(&self, parts: &[Part]) -> Result<ObjectMeta> {
+    pub(super) async fn complete(&self, parts: &[Part]) -> Result<Written> {
         self.complete_with(parts, &CompleteOptions::default()).await
     }
 

@@ -25,6 +25,26 @@ pub struct ObjectMeta {
     pub attributes: Arc<Attributes>,
 }
 
+impl ObjectMeta {
+    /// What the write of this object returned.
+    #[must_use]
+    pub fn written(&self) -> Written {
+        Written { size: self.size, version: self.version.clone(), checksum: self.checksum }
+    }
+}
+
+/// What a write stored: what every service tells in its answer, without a second request. When it was
+/// written, and all else, is what `head` tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The size of the content, in bytes.
+    pub size: u64,
+    /// The version: changes with every write.
+    pub version: Version,
+    /// The checksum of the whole content, where the provider has it.
+    pub checksum: Option<Crc32c>,
+}
+
 /// An opaque token for one version of an object (clauses `STO-040` to `STO-042`).
 ///
 /// Compare it for equality, store it, send it back. Nothing else about it means anything.
