@@ -1,0 +1,172 @@
+//! Reading: get, head and what a service does not answer as the contract has it.
+
+use aws_sdk_s3::primitives::DateTime;
+use omni_contracts::storage::{
+    ByteRange, Capability, Crc32c, GetOptions, GetResult, Key, ObjectMeta, ReadCondition,
+};
+use omni_contracts::{Body, Error, ErrorKind, Result};
+
+use super::client::Bucket;
+use super::describe::{self, Own, headers};
+use super::error::{Intent, translate};
+use super::provider::S3Storage;
+use super::stream::Reading;
+
+/// The conditions of a read as headers; an error when they cannot hold.
+macro_rules! with_conditions {
+    ($request:expr, $condition:expr) => {{
+        let condition: &ReadCondition = $condition;
+        let if_match = match &condition.if_match {
+            None => None,
+            Some(version) => Some(describe::e_tag(version).unwrap_or_else(no_tag)),
+        };
+        $request
+            .set_if_match(if_match)
+            .set_if_none_match(condition.if_none_match.as_ref().and_then(describe::e_tag))
+            .set_if_modified_since(condition.if_modified_since.map(DateTime::from))
+            .set_if_unmodified_since(condition.if_unmodified_since.map(DateTime::from))
+    }};
+}
+
+/// A tag that no object has: it stands for versions that no service can have made.
+fn no_tag() -> String {
+    "\"no such version\"".to_owned()
+}
+
+impl Bucket {
+    /// The description of an object, and what Omni remembers of it.
+    pub(crate) async fn describe(
+        &self,
+        key: &Key,
+        condition: &ReadCondition,
+    ) -> Result<(ObjectMeta, Own)> {
+        let head = with_conditions!(self.head(key), condition).send().await;
+        let head = head.map_err(|error| translate(error, Intent::Read, &self.settings.bucket))?;
+        let size = head.content_length().and_then(|length| u64::try_from(length).ok());
+        let size = size.ok_or_else(|| describe::unexpected("the answer holds no length"))?;
+        let (meta, own) = headers!(head, size).read()?;
+        condition.check(&meta)?;
+        Ok((meta, own))
+    }
+}
+
+impl S3Storage {
+    pub(crate) async fn try_head(&self, key: &Key, options: &GetOptions) -> Result<ObjectMeta> {
+        self.expect_no_version(options)?;
+        Ok(self.bucket.describe(key, &options.condition).await?.0)
+    }
+
+    pub(crate) async fn try_get(&self, key: &Key, options: &GetOptions) -> Result<GetResult> {
+        options.range.validate()?;
+        self.expect_no_version(options)?;
+        let Some(range) = asked(options.range) else {
+            return self.nothing(key, options).await;
+        };
+        let get = with_conditions!(self.bucket.get(key), &options.condition).set_range(range);
+        let answer = match get.send().await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let error = translate(error, Intent::Read, &self.bucket.settings.bucket);
+                return match error.kind() {
+                    // Perhaps a range that the contract has as empty.
+                    ErrorKind::OutOfRange => self.nothing(key, options).await,
+                    _ => Err(error),
+                };
+            }
+        };
+        let length = answer.content_length().and_then(|length| u64::try_from(length).ok());
+        let length = length.ok_or_else(|| describe::unexpected("the answer holds no length"))?;
+        let (start, size) = match answer.content_range() {
+            None => (0, length),
+            Some(text) => content_range(text)
+                .ok_or_else(|| describe::unexpected(format!("no content range: {text:?}")))?,
+        };
+        let (meta, _) = headers!(answer, size).read()?;
+        options.condition.check(&meta)?;
+        let range = options.range.resolve(size)?;
+        if (start, length) != (range.start, range.end - range.start) {
+            return Err(describe::unexpected(format!(
+                "asked for the bytes {range:?}, the service sends {length} from {start}"
+            )));
+        }
+        let reading = Reading {
+            bucket: self.bucket.clone(),
+            key: key.clone(),
+            version: meta.version.clone(),
+            rest: range.clone(),
+            expected: meta.checksum.filter(|_| range == (0..size)),
+        };
+        let body = if range.is_empty() { Body::empty() } else { reading.into_body(answer.body) };
+        Ok(GetResult { meta, range, body })
+    }
+
+    /// A range without bytes, which HTTP cannot ask for.
+    async fn nothing(&self, key: &Key, options: &GetOptions) -> Result<GetResult> {
+        let (meta, _) = self.bucket.describe(key, &options.condition).await?;
+        let range = options.range.resolve(meta.size)?;
+        if !range.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "the object was replaced while a range of it was asked for",
+            ));
+        }
+        if meta.size == 0 && meta.checksum.is_some_and(|crc| crc != Crc32c::default()) {
+            return Err(Error::new(
+                ErrorKind::Corrupt,
+                "the content is empty, its checksum is not",
+            ));
+        }
+        Ok(GetResult { meta, range, body: Body::empty() })
+    }
+
+    fn expect_no_version(&self, options: &GetOptions) -> Result<()> {
+        match options.version {
+            None => Ok(()),
+            Some(_) => self.capabilities.expect(Capability::Versioning),
+        }
+    }
+}
+
+/// The header that asks for a range: `Some(None)` for everything, `None` for a range that is known to
+/// hold nothing.
+fn asked(range: ByteRange) -> Option<Option<String>> {
+    Some(match range {
+        ByteRange::Full => None,
+        ByteRange::Bounded { start, end } if start == end => return None,
+        ByteRange::Bounded { start, end } => Some(format!("bytes={start}-{}", end - 1)),
+        ByteRange::From(0) => None,
+        ByteRange::From(start) => Some(format!("bytes={start}-")),
+        ByteRange::Suffix(0) => return None,
+        ByteRange::Suffix(length) => Some(format!("bytes=-{length}")),
+    })
+}
+
+/// Start and whole size of `bytes 1-2/3`.
+fn content_range(text: &str) -> Option<(u64, u64)> {
+    let (range, size) = text.strip_prefix("bytes ")?.split_once('/')?;
+    let (start, _) = range.split_once('-')?;
+    Some((start.parse().ok()?, size.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_as_headers() {
+        let header = |range: ByteRange| asked(range).flatten();
+        assert_eq!(header((2..5).into()).as_deref(), Some("bytes=2-4"));
+        assert_eq!(header((7..).into()).as_deref(), Some("bytes=7-"));
+        assert_eq!(header(ByteRange::suffix(3)).as_deref(), Some("bytes=-3"));
+        assert_eq!(asked((..).into()), Some(None));
+        assert_eq!(asked((3..3).into()), None);
+        assert_eq!(asked(ByteRange::suffix(0)), None);
+    }
+
+    #[test]
+    fn content_ranges_of_answers() {
+        assert_eq!(content_range("bytes 2-4/10"), Some((2, 10)));
+        assert_eq!(content_range("bytes */10"), None);
+        assert_eq!(content_range("2-4/10"), None);
+    }
+}
