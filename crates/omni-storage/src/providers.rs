@@ -29,6 +29,11 @@ pub fn registry() -> Result<Registry<dyn StorageProvider>> {
     for (alias, name) in ALIASES {
         registry.alias(alias, name)?;
     }
+    #[cfg(feature = "aws")]
+    registry.register("s3", |section| async move {
+        let settings = section.settings()?;
+        Ok(std::sync::Arc::new(omni_provider_aws::S3Storage::open(settings).await?) as _)
+    })?;
     #[cfg(feature = "local")]
     registry.register("local", |section| async move {
         let settings = section.settings()?;

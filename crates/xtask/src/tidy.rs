@@ -14,6 +14,7 @@ pub(crate) const PUBLISHED: &[&str] = &[
     "omni-config",
     "omni-provider-memory",
     "omni-provider-local",
+    "omni-provider-aws",
     "omni-storage",
 ];
 
@@ -23,14 +24,24 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("omni-cli", &["omni-storage", "tck"]),
     ("omni-config", &["omni-contracts"]),
     ("omni-contracts", &[]),
+    ("omni-provider-aws", &["omni-config", "omni-contracts"]),
     ("omni-provider-local", &["omni-config", "omni-contracts"]),
     ("omni-provider-memory", &["omni-config", "omni-contracts"]),
     ("omni-provider-skeleton", &["omni-contracts"]),
     (
         "omni-storage",
-        &["omni-config", "omni-contracts", "omni-provider-local", "omni-provider-memory"],
+        &[
+            "omni-config",
+            "omni-contracts",
+            "omni-provider-aws",
+            "omni-provider-local",
+            "omni-provider-memory",
+        ],
     ),
-    ("tck", &["omni-contracts", "omni-provider-local", "omni-provider-memory"]),
+    (
+        "tck",
+        &["omni-contracts", "omni-provider-aws", "omni-provider-local", "omni-provider-memory"],
+    ),
     ("xtask", &[]),
 ];
 
