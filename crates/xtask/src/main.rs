@@ -2,6 +2,7 @@
 
 mod bench;
 mod consumer;
+mod guides;
 mod packages;
 mod run;
 mod test;
@@ -14,6 +15,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
 
   test    everything: format, lints, documentation, tests, certification, examples, tidy, licences
   tidy    the textual rules alone: sizes, openings, ids, dependency rules, links
+  guides  writes the tables of settings in docs/guides
   bench   benchmarks against the peers; writes docs/reports/bench.md and bench.json
 ";
 
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.as_slice() {
         ["test"] => test::test(),
         ["tidy"] => tidy::tidy(),
+        ["guides"] => guides::write(),
         ["bench", options @ ..] => bench::bench(options),
         _ => {
             eprint!("{USAGE}");

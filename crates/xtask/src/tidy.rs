@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::guides;
 use crate::root;
 use crate::run::{Outcome, cargo, output};
 
@@ -103,6 +104,7 @@ pub(crate) fn tidy() -> Outcome {
     }
     clause_ids(&root, &files, &mut faults)?;
     contract_tree(&root, &mut faults)?;
+    guides::faults(&root, &mut faults)?;
     if faults.is_empty() {
         println!("{} files are tidy", files.len());
         return Ok(());

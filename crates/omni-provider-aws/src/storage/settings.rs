@@ -37,7 +37,7 @@ pub struct S3Settings {
     /// The URL of a service other than Amazon's that speaks the protocol, such as
     /// `http://127.0.0.1:9000`.
     pub endpoint: Option<String>,
-    /// Where the name of the bucket stands in URLs; by default in the path beside an `endpoint`, else
+    /// Where the name of the bucket stands in URLs, `path` or `virtual`; by default in the path beside an `endpoint`, else
     /// in the host name.
     pub addressing: Option<S3Addressing>,
     /// The profile of the AWS configuration files to use.
@@ -50,7 +50,9 @@ pub struct S3Settings {
     pub secret_access_key: Option<Secret>,
     /// The session token of a temporary access key.
     pub session_token: Option<Secret>,
-    /// How the service encrypts what is written; by default as the bucket says.
+    /// How the service encrypts what is written: `{ kind = "s3" }`, `{ kind = "kms", key_id = "…" }` or
+    /// `{ kind = "customer", key = "…" }`, the key being 32 bytes in base 64; by default as the bucket
+    /// says.
     pub encryption: Option<S3Encryption>,
     /// The storage class of what is written, such as `STANDARD_IA`; by default the service's.
     pub storage_class: Option<String>,
@@ -59,16 +61,16 @@ pub struct S3Settings {
     /// What the service cannot do of what Amazon S3 can, by the names of capabilities:
     /// `["conditional-copy"]`.
     pub lacks: Vec<String>,
-    /// Contents above this many bytes are sent in parts of this size; 5 MiB to 5 GiB. A stream takes
-    /// this much memory for each part on its way.
+    /// Contents above this many bytes are sent in parts of this size: 5 MiB to 5 GiB, by default 8 MiB.
+    /// A put takes this much memory for each part on its way, and once more for the next.
     #[serde(deserialize_with = "size")]
     pub part_size: u64,
-    /// How many parts of one upload are on their way at once; 1 to 64.
+    /// How many parts of one put are on their way at once: 1 to 64, by default 2.
     pub parallel_parts: usize,
-    /// How long to wait for a connection.
+    /// How long to wait for a connection; by default `"5s"`.
     #[serde(deserialize_with = "duration")]
     pub connect_timeout: Duration,
-    /// How long to wait for the first byte of an answer.
+    /// How long to wait for the first byte of an answer; by default `"30s"`.
     #[serde(deserialize_with = "duration")]
     pub read_timeout: Duration,
 }
