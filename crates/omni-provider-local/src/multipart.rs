@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use omni_contracts::storage::{
-    Attributes, CompleteOptions, Crc32c, Key, ObjectMeta, PageToken, Part, PartNumber, Prefix,
-    UploadEntry, UploadId, UploadPage,
+    Attributes, CompleteOptions, Crc32c, Key, PageToken, Part, PartNumber, Prefix, UploadEntry,
+    UploadId, UploadPage, Written,
 };
 use omni_contracts::{Error, ErrorKind, Result};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -30,7 +30,7 @@ pub(crate) struct Upload {
 /// How an upload can be completed.
 pub(crate) enum Completion {
     /// It was, and this is its object.
-    Done(ObjectMeta),
+    Done(Written),
     /// By joining these parts.
     Join(Join),
 }
@@ -153,9 +153,9 @@ fn completed(
     key: &str,
     id: &UploadId,
     stop: Stop,
-) -> Result<ObjectMeta, Stop> {
+) -> Result<Written, Stop> {
     match current(connection, key)? {
-        Some(record) if record.write_id.as_deref() == Some(id.as_str()) => Ok(record.meta()),
+        Some(record) if record.write_id.as_deref() == Some(id.as_str()) => Ok(record.written()),
         _ => Err(stop),
     }
 }
@@ -284,15 +284,15 @@ impl Transaction<'_> {
         stated: &[Part],
         options: &CompleteOptions,
         new: &NewRecord,
-    ) -> Result<ObjectMeta, Stop> {
+    ) -> Result<Written, Stop> {
         let upload = match find_upload(self.connection(), key, id) {
             Err(stop) => return completed(self.connection(), key, id, stop),
             Ok(upload) => upload,
         };
         upload.choose(stated)?;
-        let meta = self.put(key, &options.condition, new)?;
+        let written = self.put(key, &options.condition, new)?;
         self.remove_upload(key, id, &upload)?;
-        Ok(meta)
+        Ok(written)
     }
 
     /// Gives an upload up; an unknown one is given up already.

@@ -11,7 +11,7 @@ use omni_contracts::storage::{
     ByteRange, Capabilities, Capability, CompleteOptions, CopyOptions, DeleteOptions, Deleted,
     GetOptions, GetResult, Key, ListPage, ListRequest, ObjectMeta, PageToken, Part, PartNumber,
     Prefix, PresignRequest, PresignedUrl, PutOptions, StorageProvider, UploadId, UploadPage,
-    VersionPage,
+    VersionPage, Written,
 };
 use omni_contracts::{Body, Error, Operation, Result};
 
@@ -84,7 +84,7 @@ impl StorageProvider for LocalStorage {
         self.try_check().await.map_err(at(Operation::Check, ""))
     }
 
-    async fn put(&self, key: &Key, body: Body, options: &PutOptions) -> Result<ObjectMeta> {
+    async fn put(&self, key: &Key, body: Body, options: &PutOptions) -> Result<Written> {
         let put = self.try_put(key, body, options).await;
         put.map_err(at(Operation::Put, key.as_str()))
     }
@@ -143,7 +143,7 @@ impl StorageProvider for LocalStorage {
         list.map_err(at(Operation::ListVersions, prefix.as_str()))
     }
 
-    async fn copy(&self, from: &Key, to: &Key, options: &CopyOptions) -> Result<ObjectMeta> {
+    async fn copy(&self, from: &Key, to: &Key, options: &CopyOptions) -> Result<Written> {
         let copy = self.try_copy(from, to, options).await;
         copy.map_err(at(Operation::Copy, to.as_str()))
     }
@@ -175,7 +175,7 @@ impl StorageProvider for LocalStorage {
         upload: &UploadId,
         parts: &[Part],
         options: &CompleteOptions,
-    ) -> Result<ObjectMeta> {
+    ) -> Result<Written> {
         let complete = self.try_complete_upload(key, upload, parts, options).await;
         complete.map_err(at(Operation::CompleteUpload, key.as_str()))
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use omni_contracts::storage::{Attributes, Crc32c, Key, ObjectEntry, ObjectMeta, Version};
+use omni_contracts::storage::{Attributes, Crc32c, Key, ObjectEntry, ObjectMeta, Version, Written};
 use omni_contracts::{Error, ErrorKind};
 use rusqlite::Row;
 use rusqlite::types::Type;
@@ -115,6 +115,10 @@ impl Record {
             checksum: Some(self.crc),
             attributes: Arc::clone(&self.attributes),
         }
+    }
+
+    pub(crate) fn written(&self) -> Written {
+        Written { size: self.size, version: self.stamp.version(), checksum: Some(self.crc) }
     }
 
     /// The content is where the record says, and is not what it says.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use omni_contracts::storage::{Attributes, Crc32c, Deleted, ObjectMeta, Version, WriteCondition};
+use omni_contracts::storage::{Attributes, Crc32c, Deleted, Version, WriteCondition, Written};
 use omni_contracts::{Error, ErrorKind, Result};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, ToSql, params};
 
@@ -106,12 +106,12 @@ impl<'a> Transaction<'a> {
         key: &str,
         condition: &WriteCondition,
         new: &NewRecord,
-    ) -> Result<ObjectMeta, Stop> {
+    ) -> Result<Written, Stop> {
         let current = current(self.connection, key)?;
         if let Err(refusal) = check(condition, current.as_ref()) {
             return match current {
                 Some(own) if new.write_id.is_some() && own.write_id == new.write_id => {
-                    Ok(own.meta())
+                    Ok(own.written())
                 }
                 _ => Err(refusal.into()),
             };
@@ -129,7 +129,7 @@ impl<'a> Transaction<'a> {
             ", key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
         );
         self.insert(insert, &record, &[&key])?;
-        Ok(record.meta())
+        Ok(record.written())
     }
 
     /// Whether the object of `key` is still the one with this stamp.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use omni_contracts::storage::{
-    Attributes, CompleteOptions, Key, ObjectMeta, Part, PartNumber, PutOptions, UploadId,
-    WriteCondition,
+    Attributes, CompleteOptions, Key, Part, PartNumber, PutOptions, UploadId, WriteCondition,
+    Written,
 };
 use omni_contracts::{Body, Error, Result};
 
@@ -71,7 +71,7 @@ impl LocalStorage {
         upload: &UploadId,
         parts: &[Part],
         options: &CompleteOptions,
-    ) -> Result<ObjectMeta> {
+    ) -> Result<Written> {
         multipart::validate(parts)?;
         for _ in 0..FOLLOWS {
             let (key, upload) = (key.clone(), upload.clone());
@@ -84,7 +84,7 @@ impl LocalStorage {
                     multipart::plan(index, key.as_str(), &upload, &parts, &options, max_size)
                 });
                 match plan.await? {
-                    Completion::Done(meta) => return Ok(meta),
+                    Completion::Done(written) => return Ok(written),
                     Completion::Join(join) => join,
                 }
             };

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use omni_contracts::storage::{
-    Attributes, CopyOptions, Crc32c, DeleteOptions, Deleted, Key, ObjectMeta, PutOptions,
-    WriteCondition,
+    Attributes, CopyOptions, Crc32c, DeleteOptions, Deleted, Key, PutOptions, WriteCondition,
+    Written,
 };
 use omni_contracts::{Body, Error, Result};
 
@@ -22,7 +22,7 @@ impl LocalStorage {
         key: &Key,
         body: Body,
         options: &PutOptions,
-    ) -> Result<ObjectMeta> {
+    ) -> Result<Written> {
         portable(key)?;
         options.attributes.validate()?;
         let received = receive(&self.blobs, body, self.terms(options.checksum)).await?;
@@ -50,7 +50,7 @@ impl LocalStorage {
         from: &Key,
         to: &Key,
         options: &CopyOptions,
-    ) -> Result<ObjectMeta> {
+    ) -> Result<Written> {
         portable(to)?;
         match &options.attributes {
             Some(attributes) => attributes.validate()?,
@@ -94,8 +94,8 @@ impl LocalStorage {
                 }
             });
             // Replaced since it was read: once more, from what is there now.
-            if let Some(meta) = copy.await? {
-                return Ok(meta);
+            if let Some(written) = copy.await? {
+                return Ok(written);
             }
         }
         Err(changed_too_often())

@@ -8,7 +8,7 @@ use omni_contracts::storage::{
     ByteRange, Capabilities, Capability, CompleteOptions, CopyOptions, Crc32c, DeleteOptions,
     Deleted, GetOptions, GetResult, Key, ListPage, ListRequest, ObjectMeta, PageToken, Part,
     PartNumber, Prefix, PresignRequest, PresignedUrl, PutOptions, StorageProvider, UploadId,
-    UploadPage, VersionPage, WriteCondition, WriteId,
+    UploadPage, VersionPage, WriteCondition, WriteId, Written,
 };
 use omni_contracts::{Body, Error, ErrorKind, Operation, Result};
 
@@ -35,7 +35,7 @@ impl StorageProvider for MemoryStorage {
         Ok(())
     }
 
-    async fn put(&self, key: &Key, body: Body, options: &PutOptions) -> Result<ObjectMeta> {
+    async fn put(&self, key: &Key, body: Body, options: &PutOptions) -> Result<Written> {
         let at = |error: Error| error.at(Operation::Put, NAME, key.as_str());
         validate_write(key, options).map_err(at)?;
         let content = self.store.receive(body).await.map_err(at)?;
@@ -111,7 +111,7 @@ impl StorageProvider for MemoryStorage {
         self.store.list_versions(prefix, token, limit).map_err(at)
     }
 
-    async fn copy(&self, from: &Key, to: &Key, options: &CopyOptions) -> Result<ObjectMeta> {
+    async fn copy(&self, from: &Key, to: &Key, options: &CopyOptions) -> Result<Written> {
         let copy = || {
             expect_portable(to)?;
             if let Some(attributes) = &options.attributes {
@@ -173,7 +173,7 @@ impl StorageProvider for MemoryStorage {
         upload: &UploadId,
         parts: &[Part],
         options: &CompleteOptions,
-    ) -> Result<ObjectMeta> {
+    ) -> Result<Written> {
         let at = |error: Error| error.at(Operation::CompleteUpload, NAME, key.as_str());
         complete(&self.store, key, upload, parts, options).map_err(at)
     }
@@ -209,7 +209,7 @@ fn complete(
     upload: &UploadId,
     parts: &[Part],
     options: &CompleteOptions,
-) -> Result<ObjectMeta> {
+) -> Result<Written> {
     // Held to the end, so that an upload completes once.
     let mut uploads = store.uploads();
     let write_id = WriteId::new(upload.as_str());
@@ -218,7 +218,9 @@ fn complete(
         Err(unknown) => {
             let current = store.object(key, &GetOptions::default());
             return match (current, write_id) {
-                (Ok(object), Ok(id)) if object.write_id.as_ref() == Some(&id) => Ok(object.meta),
+                (Ok(object), Ok(id)) if object.write_id.as_ref() == Some(&id) => {
+                    Ok(object.meta.written())
+                }
                 _ => Err(unknown),
             };
         }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use omni_contracts::storage::{
     Capabilities, Capability, CopyOptions, Crc32c, DeleteOptions, Deleted, GetOptions, Key,
     ListEntry, ListPage, ListRequest, ObjectEntry, ObjectMeta, PageToken, Prefix, PutOptions,
-    Version, VersionEntry, VersionPage, WriteCondition, WriteId,
+    Version, VersionEntry, VersionPage, WriteCondition, WriteId, Written,
 };
 use omni_contracts::{Body, Error, ErrorKind, Result};
 
@@ -91,7 +91,7 @@ impl Store {
         content: Bytes,
         checksum: Crc32c,
         options: &PutOptions,
-    ) -> Result<ObjectMeta> {
+    ) -> Result<Written> {
         let now = SystemTime::now();
         let mut objects = self.write();
         let objects = &mut *objects;
@@ -105,7 +105,7 @@ impl Store {
                     Some(object)
                         if options.write_id.is_some() && object.write_id == options.write_id =>
                     {
-                        Ok(object.meta.clone())
+                        Ok(object.meta.written())
                     }
                     _ => Err(error),
                 };
@@ -118,7 +118,8 @@ impl Store {
             checksum: Some(checksum),
             attributes: Arc::clone(&options.attributes),
         };
-        let object = Object { meta: meta.clone(), content, write_id: options.write_id.clone() };
+        let written = meta.written();
+        let object = Object { meta, content, write_id: options.write_id.clone() };
         match current {
             None => drop(objects.current.insert(key.clone(), object)),
             Some(current) => {
@@ -126,7 +127,7 @@ impl Store {
                 self.archive(objects, key, replaced);
             }
         }
-        Ok(meta)
+        Ok(written)
     }
 
     /// The stated version of an object, or the current one.
@@ -160,7 +161,7 @@ impl Store {
         Ok(Deleted::new(Some(existed)))
     }
 
-    pub(crate) fn copy(&self, from: &Key, to: &Key, options: &CopyOptions) -> Result<ObjectMeta> {
+    pub(crate) fn copy(&self, from: &Key, to: &Key, options: &CopyOptions) -> Result<Written> {
         let source = self.object(from, &GetOptions::default())?;
         if let Some(expected) = options.source_version.clone() {
             WriteCondition::IfMatch(expected).check(Some(&source.meta.version))?;

@@ -11,6 +11,7 @@ use omni_contracts::storage::{
     DeleteOptions, Deleted, GetOptions, GetResult, Key, ListEntry, ListPage, ListRequest,
     ObjectEntry, ObjectMeta, PageToken, Part, PartNumber, Prefix, PresignRequest, PresignedUrl,
     PutOptions, StorageProvider, UploadId, UploadPage, Version, VersionPage, WriteCondition,
+    Written,
 };
 use omni_contracts::{Body, Error, ErrorKind, Operation, Result};
 
@@ -38,7 +39,7 @@ impl StorageProvider for SkeletonStorage {
         Ok(())
     }
 
-    async fn put(&self, key: &Key, body: Body, options: &PutOptions) -> Result<ObjectMeta> {
+    async fn put(&self, key: &Key, body: Body, options: &PutOptions) -> Result<Written> {
         let at = |error: Error| error.at(Operation::Put, NAME, key.as_str());
         validate(key, &options.attributes).map_err(at)?;
         self.expect_condition(&options.condition).map_err(at)?;
@@ -110,7 +111,7 @@ impl StorageProvider for SkeletonStorage {
         Err(undeclared(Capability::Versioning, Operation::ListVersions, prefix.as_str()))
     }
 
-    async fn copy(&self, from: &Key, to: &Key, options: &CopyOptions) -> Result<ObjectMeta> {
+    async fn copy(&self, from: &Key, to: &Key, options: &CopyOptions) -> Result<Written> {
         let copy = || {
             validate(to, options.attributes.as_ref().unwrap_or(&Attributes::none()))?;
             if options.condition != WriteCondition::Always {
@@ -157,7 +158,7 @@ impl StorageProvider for SkeletonStorage {
         _upload: &UploadId,
         _parts: &[Part],
         _options: &CompleteOptions,
-    ) -> Result<ObjectMeta> {
+    ) -> Result<Written> {
         Err(undeclared(Capability::Multipart, Operation::CompleteUpload, key.as_str()))
     }
 
@@ -185,7 +186,7 @@ impl SkeletonStorage {
         content: Bytes,
         checksum: Crc32c,
         attributes: Arc<Attributes>,
-    ) -> ObjectMeta {
+    ) -> Written {
         let now = SystemTime::now();
         let record = self.service.put(key, |number, replaced| Record {
             meta: ObjectMeta {
@@ -197,7 +198,7 @@ impl SkeletonStorage {
             },
             content,
         });
-        record.meta
+        record.meta.written()
     }
 
     fn read(&self, key: &Key, options: &GetOptions) -> Result<Record> {

@@ -4,7 +4,7 @@ use std::future::IntoFuture;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use omni_contracts::storage::{Attributes, CopyOptions, Key, ObjectMeta, Version};
+use omni_contracts::storage::{Attributes, CopyOptions, Key, Version, Written};
 use omni_contracts::{Operation, Result};
 
 use crate::attributes::{attribute_setters, condition_setters};
@@ -45,7 +45,7 @@ impl<'a> Copy<'a> {
 }
 
 impl<'a> IntoFuture for Copy<'a> {
-    type Output = Result<ObjectMeta>;
+    type Output = Result<Written>;
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {

@@ -13,7 +13,7 @@
 //! let storage = Storage::open("main").await?;
 //! let put = storage.put("greetings/en", "hello").if_absent().content_type("text/plain").await;
 //! match put {
-//!     Ok(meta) => println!("stored version {}", meta.version),
+//!     Ok(written) => println!("stored version {}", written.version),
 //!     Err(error) if error.kind() == ErrorKind::AlreadyExists => println!("there already"),
 //!     Err(error) => return Err(error),
 //! }
@@ -48,7 +48,7 @@ pub use omni_contracts::storage::{
     Attributes, ByteRange, Capabilities, Capability, Crc32c, Deleted, Durability, Key, ListEntry,
     ListPage, ObjectEntry, ObjectMeta, PageToken, Part, PartNumber, Prefix, PresignMethod,
     PresignRequest, PresignedUrl, StorageProvider, UploadEntry, UploadId, UploadPage, Version,
-    VersionEntry, VersionPage, WriteId,
+    VersionEntry, VersionPage, WriteId, Written,
 };
 pub use omni_contracts::{
     Body, Call, Effect, Error, ErrorKind, Interceptor, Operation, Result, Scope,

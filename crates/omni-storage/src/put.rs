@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use futures_util::future::BoxFuture;
-use omni_contracts::storage::{Crc32c, ObjectMeta, PutOptions, WriteCondition, WriteId};
+use omni_contracts::storage::{Crc32c, PutOptions, WriteCondition, WriteId, Written};
 use omni_contracts::{Body, Operation, Result};
 
 use crate::attributes::{attribute_setters, condition_setters};
@@ -50,7 +50,7 @@ impl<'a> Put<'a> {
 }
 
 impl<'a> IntoFuture for Put<'a> {
-    type Output = Result<ObjectMeta>;
+    type Output = Result<Written>;
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(mut self) -> Self::IntoFuture {

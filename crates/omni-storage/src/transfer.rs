@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt;
-use omni_contracts::storage::{Crc32c, ObjectMeta};
+use omni_contracts::storage::{Crc32c, Written};
 use omni_contracts::{Body, Effect, Error, ErrorKind, Operation, Result};
 
 use crate::{IntoKey, Storage};
@@ -24,7 +24,7 @@ pub async fn copy(
     key: impl IntoKey,
     to: &Storage,
     to_key: impl IntoKey,
-) -> Result<ObjectMeta> {
+) -> Result<Written> {
     let target = to_key.into_key();
     let target = target.map_err(|error| error.at(Operation::Put, to.name(), ""))?;
     let object = from.get(key).await?;

@@ -4,7 +4,7 @@ use std::future::IntoFuture;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use omni_contracts::storage::{CompleteOptions, Crc32c, ObjectMeta, Part, PutOptions, UploadId};
+use omni_contracts::storage::{CompleteOptions, Crc32c, Part, PutOptions, UploadId, Written};
 use omni_contracts::{Operation, Result};
 
 use crate::attributes::{attribute_setters, condition_setters};
@@ -74,7 +74,7 @@ impl<'a> CompleteUpload<'a> {
 }
 
 impl<'a> IntoFuture for CompleteUpload<'a> {
-    type Output = Result<ObjectMeta>;
+    type Output = Result<Written>;
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {

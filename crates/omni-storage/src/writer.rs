@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use futures_util::stream;
-use omni_contracts::storage::{Crc32c, Key, ObjectMeta, PutOptions, StorageProvider, WriteId};
+use omni_contracts::storage::{Crc32c, Key, PutOptions, StorageProvider, WriteId, Written};
 use omni_contracts::{Body, Error, ErrorKind, Operation, Result};
 use tokio::io::AsyncWrite;
 use tokio::sync::mpsc;
@@ -110,8 +110,8 @@ fn abandoned() -> Error {
 /// let mut writer = storage.writer("report.csv").content_type("text/csv").await?;
 /// writer.write_all(b"name,amount\n").await?;
 /// writer.write_all(b"a,1\n").await?;
-/// let meta = writer.finish().await?;
-/// assert_eq!(meta.size, 16);
+/// let written = writer.finish().await?;
+/// assert_eq!(written.size, 16);
 /// # Ok(())
 /// # }
 /// ```
@@ -123,11 +123,11 @@ pub struct Writer {
 
 enum State {
     /// The put is under way; it makes progress whenever the writer is used.
-    Open { sender: PollSender<Piece>, put: BoxFuture<'static, Result<ObjectMeta>> },
+    Open { sender: PollSender<Piece>, put: BoxFuture<'static, Result<Written>> },
     /// The end was sent; the answer is awaited.
-    Closing(BoxFuture<'static, Result<ObjectMeta>>),
+    Closing(BoxFuture<'static, Result<Written>>),
     /// The object is stored.
-    Stored(ObjectMeta),
+    Stored(Written),
     /// The put failed, and the caller was told.
     Failed,
 }
@@ -139,11 +139,11 @@ impl Writer {
     ///
     /// As [`StorageProvider::put`](crate::StorageProvider::put); nothing is stored then. Dropped, it has
     /// happened as a whole or not at all.
-    pub async fn finish(mut self) -> Result<ObjectMeta> {
+    pub async fn finish(mut self) -> Result<Written> {
         std::future::poll_fn(|cx| self.poll_finish(cx)).await
     }
 
-    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<ObjectMeta>> {
+    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<Written>> {
         ready!(self.poll_send(cx))?;
         if let State::Open { .. } = self.state {
             ready!(self.poll_piece(cx, |_| Piece::End))?;

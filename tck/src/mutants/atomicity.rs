@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use futures_util::{FutureExt, StreamExt};
 use omni_contracts::storage::{
-    CopyOptions, Crc32c, DeleteOptions, Key, ObjectMeta, PutOptions, StorageProvider,
-    WriteCondition,
+    CopyOptions, Crc32c, DeleteOptions, Key, PutOptions, StorageProvider, WriteCondition, Written,
 };
 use omni_contracts::{ErrorKind, Result};
 use tokio::task::yield_now;
@@ -300,7 +299,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
 ];
 
 /// The content with the attributes of before, then the attributes.
-pub(super) async fn put_in_two_steps(store: &Store, mut put: Put) -> Result<ObjectMeta> {
+pub(super) async fn put_in_two_steps(store: &Store, mut put: Put) -> Result<Written> {
     let key = put.key.clone();
     put.options.attributes.validate()?;
     let old = store.meta(&key).await.map(|meta| meta.attributes).unwrap_or_default();

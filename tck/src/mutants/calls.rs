@@ -4,7 +4,7 @@ use bytes::Bytes;
 use omni_contracts::storage::{
     ByteRange, CompleteOptions, CopyOptions, DeleteOptions, Deleted, GetOptions, GetResult, Key,
     ListPage, ListRequest, ObjectMeta, PageToken, Part, PartNumber, Prefix, PutOptions,
-    StorageProvider, UploadId, UploadPage, VersionPage,
+    StorageProvider, UploadId, UploadPage, VersionPage, Written,
 };
 use omni_contracts::{Body, Result};
 
@@ -16,7 +16,7 @@ pub(super) struct Put {
 }
 
 impl Put {
-    pub(super) async fn to(self, provider: &dyn StorageProvider) -> Result<ObjectMeta> {
+    pub(super) async fn to(self, provider: &dyn StorageProvider) -> Result<Written> {
         provider.put(&self.key, self.body, &self.options).await
     }
 
@@ -121,7 +121,7 @@ pub(super) struct Copy {
 }
 
 impl Copy {
-    pub(super) async fn within(self, provider: &dyn StorageProvider) -> Result<ObjectMeta> {
+    pub(super) async fn within(self, provider: &dyn StorageProvider) -> Result<Written> {
         provider.copy(&self.from, &self.to, &self.options).await
     }
 }
@@ -164,7 +164,7 @@ pub(super) struct Complete {
 }
 
 impl Complete {
-    pub(super) async fn at(self, provider: &dyn StorageProvider) -> Result<ObjectMeta> {
+    pub(super) async fn at(self, provider: &dyn StorageProvider) -> Result<Written> {
         let Upload { key, id } = self.upload;
         provider.complete_upload(&key, &id, &self.parts, &self.options).await
     }

@@ -12,6 +12,7 @@ use omni_contracts::storage::{
     ByteRange, Capabilities, CompleteOptions, CopyOptions, DeleteOptions, Deleted, GetOptions,
     GetResult, Key, ListPage, ListRequest, ObjectMeta, PageToken, Part, PartNumber, Prefix,
     PresignRequest, PresignedUrl, PutOptions, StorageProvider, UploadId, UploadPage, VersionPage,
+    Written,
 };
 use omni_contracts::{Body, Error, ErrorKind, Result};
 use omni_provider_memory::{MemorySettings, MemoryStorage};
@@ -63,7 +64,7 @@ sabotage! {
     /// The options of get, get_ranges and head.
     asked: fn(&mut GetOptions) = |_| ();
     /// The answer of put.
-    stored: fn(&mut ObjectMeta) = |_| ();
+    stored: fn(&mut Written) = |_| ();
     /// The description that get answers with.
     got: fn(&mut ObjectMeta) = |_| ();
     /// The answer of head.
@@ -75,7 +76,7 @@ sabotage! {
     /// What is declared.
     capabilities: fn(&Store, Capabilities) -> Capabilities = |_, declared| declared;
     check: Hook<(), Result<()>> = |store, ()| store.inner.check();
-    put: Hook<Put, Result<ObjectMeta>> = |store, put| Box::pin(put.to(&*store.inner));
+    put: Hook<Put, Result<Written>> = |store, put| Box::pin(put.to(&*store.inner));
     get: Hook<Get, Result<GetResult>> = |store, get| Box::pin(get.from(&*store.inner));
     get_ranges: Hook<GetRanges, Result<Vec<Bytes>>> = |store, get| Box::pin(get.from(&*store.inner));
     head: Hook<Get, Result<ObjectMeta>> = |store, head| Box::pin(head.head(&*store.inner));
@@ -83,11 +84,11 @@ sabotage! {
     delete_many: Hook<Vec<Key>, Vec<Result<Deleted>>> = |store, keys| Box::pin(async move { store.inner.delete_many(&keys).await });
     list: Hook<List, Result<ListPage>> = |store, list| Box::pin(list.from(&*store.inner));
     list_versions: Hook<ListMore, Result<VersionPage>> = |store, list| Box::pin(list.versions(&*store.inner));
-    copy: Hook<Copy, Result<ObjectMeta>> = |store, copy| Box::pin(copy.within(&*store.inner));
+    copy: Hook<Copy, Result<Written>> = |store, copy| Box::pin(copy.within(&*store.inner));
     create_upload: Hook<Put, Result<UploadId>> = |store, put| Box::pin(put.begin(&*store.inner));
     upload_part: Hook<UploadPart, Result<Part>> = |store, part| Box::pin(part.to(&*store.inner));
     list_parts: Hook<Upload, Result<Vec<Part>>> = |store, upload| Box::pin(upload.parts(&*store.inner));
-    complete_upload: Hook<Complete, Result<ObjectMeta>> = |store, complete| Box::pin(complete.at(&*store.inner));
+    complete_upload: Hook<Complete, Result<Written>> = |store, complete| Box::pin(complete.at(&*store.inner));
     abort_upload: Hook<Upload, Result<()>> = |store, upload| Box::pin(upload.abort(&*store.inner));
     list_uploads: Hook<ListMore, Result<UploadPage>> = |store, list| Box::pin(list.uploads(&*store.inner));
 }
@@ -164,6 +165,11 @@ impl Store {
         self.inner.head(key, &GetOptions::default()).await
     }
 
+    /// What the write of `key` returned.
+    pub(super) async fn stored(&self, key: &Key) -> Result<Written> {
+        Ok(self.meta(key).await?.written())
+    }
+
     /// The whole content of `key`, nothing when there is none.
     pub(super) async fn content(&self, key: &Key) -> Bytes {
         match self.inner.get(key, &GetOptions::default()).await {
@@ -232,15 +238,16 @@ impl StorageProvider for Sabotaged {
         (self.sabotage.check)(&self.store, ()).await.map_err(self.sabotage.error)
     }
 
-    async fn put(&self, key: &Key, body: Body, options: &PutOptions) -> Result<ObjectMeta> {
+    async fn put(&self, key: &Key, body: Body, options: &PutOptions) -> Result<Written> {
         let mut put = Put { key: self.key(key), body, options: options.clone() };
         (self.sabotage.options)(&mut put.options);
         if let Some(change) = self.sabotage.written {
             put.body = change(put.body.collect().await?).into();
         }
-        let mut meta = (self.sabotage.put)(&self.store, put).await.map_err(self.sabotage.error)?;
-        (self.sabotage.stored)(&mut meta);
-        Ok(meta)
+        let mut written =
+            (self.sabotage.put)(&self.store, put).await.map_err(self.sabotage.error)?;
+        (self.sabotage.stored)(&mut written);
+        Ok(written)
     }
 
     async fn get(&self, key: &Key, options: &GetOptions) -> Result<GetResult> {
@@ -307,7 +314,7 @@ impl StorageProvider for Sabotaged {
         (self.sabotage.list_versions)(&self.store, list).await.map_err(self.sabotage.error)
     }
 
-    async fn copy(&self, from: &Key, to: &Key, options: &CopyOptions) -> Result<ObjectMeta> {
+    async fn copy(&self, from: &Key, to: &Key, options: &CopyOptions) -> Result<Written> {
         let copy = Copy { from: self.key(from), to: self.key(to), options: options.clone() };
         (self.sabotage.copy)(&self.store, copy).await.map_err(self.sabotage.error)
     }
@@ -339,7 +346,7 @@ impl StorageProvider for Sabotaged {
         upload: &UploadId,
         parts: &[Part],
         options: &CompleteOptions,
-    ) -> Result<ObjectMeta> {
+    ) -> Result<Written> {
         let complete = Complete {
             upload: self.upload_call(key, upload),
             parts: parts.to_vec(),

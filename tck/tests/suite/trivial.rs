@@ -9,7 +9,7 @@ use omni_contracts::storage::{
     Attributes, ByteRange, Capabilities, Capability, CompleteOptions, CopyOptions, DeleteOptions,
     Deleted, Durability, GetOptions, GetResult, Key, ListEntry, ListPage, ListRequest, ObjectEntry,
     ObjectMeta, PageToken, Part, PartNumber, Prefix, PresignRequest, PresignedUrl, PutOptions,
-    StorageProvider, UploadId, UploadPage, Version, VersionPage,
+    StorageProvider, UploadId, UploadPage, Version, VersionPage, Written,
 };
 use omni_contracts::{Body, Error, ErrorKind, Operation, Result};
 
@@ -97,7 +97,7 @@ impl StorageProvider for Trivial {
         Ok(())
     }
 
-    async fn put(&self, key: &Key, body: Body, options: &PutOptions) -> Result<ObjectMeta> {
+    async fn put(&self, key: &Key, body: Body, options: &PutOptions) -> Result<Written> {
         self.answer(Operation::Put, key.as_str())?;
         let content = body.collect().await?;
         if self.answer == Answer::Echo {
@@ -109,7 +109,7 @@ impl StorageProvider for Trivial {
                 puts: last.puts + 1,
             };
         }
-        Ok(self.meta())
+        Ok(self.meta().written())
     }
 
     async fn get(&self, key: &Key, _: &GetOptions) -> Result<GetResult> {
@@ -165,9 +165,9 @@ impl StorageProvider for Trivial {
         Ok(VersionPage::default())
     }
 
-    async fn copy(&self, _: &Key, to: &Key, _: &CopyOptions) -> Result<ObjectMeta> {
+    async fn copy(&self, _: &Key, to: &Key, _: &CopyOptions) -> Result<Written> {
         self.answer(Operation::Copy, to.as_str())?;
-        Ok(self.meta())
+        Ok(self.meta().written())
     }
 
     async fn create_upload(&self, key: &Key, _: &PutOptions) -> Result<UploadId> {
@@ -198,8 +198,8 @@ impl StorageProvider for Trivial {
         _: &UploadId,
         _: &[Part],
         _: &CompleteOptions,
-    ) -> Result<ObjectMeta> {
-        self.answer(Operation::CompleteUpload, key.as_str()).map(|()| self.meta())
+    ) -> Result<Written> {
+        self.answer(Operation::CompleteUpload, key.as_str()).map(|()| self.meta().written())
     }
 
     async fn abort_upload(&self, key: &Key, _: &UploadId) -> Result<()> {

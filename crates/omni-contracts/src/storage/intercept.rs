@@ -9,6 +9,7 @@ use super::{
     ByteRange, Capabilities, CompleteOptions, CopyOptions, DeleteOptions, Deleted, GetOptions,
     GetResult, Key, ListPage, ListRequest, ObjectMeta, PageToken, Part, PartNumber, Prefix,
     PresignRequest, PresignedUrl, PutOptions, StorageProvider, UploadId, UploadPage, VersionPage,
+    Written,
 };
 use crate::{Body, Call, Error, ErrorKind, Interceptor, Operation, Result, Scope};
 
@@ -89,7 +90,7 @@ impl<I: Interceptor, P: StorageProvider + ?Sized> StorageProvider for Intercepte
         self.interceptor.around(&call, || self.inner.check()).await
     }
 
-    async fn put(&self, key: &Key, body: Body, options: &PutOptions) -> Result<ObjectMeta> {
+    async fn put(&self, key: &Key, body: Body, options: &PutOptions) -> Result<Written> {
         let mut call = self.call(Operation::Put, key.as_str());
         call.idempotency = options.idempotency();
         call.size = body.length();
@@ -154,7 +155,7 @@ impl<I: Interceptor, P: StorageProvider + ?Sized> StorageProvider for Intercepte
         self.interceptor.around(&call, || self.inner.list_versions(prefix, token, limit)).await
     }
 
-    async fn copy(&self, from: &Key, to: &Key, options: &CopyOptions) -> Result<ObjectMeta> {
+    async fn copy(&self, from: &Key, to: &Key, options: &CopyOptions) -> Result<Written> {
         let mut call = self.call(Operation::Copy, to.as_str());
         call.idempotency = options.idempotency();
         self.interceptor.around(&call, || self.inner.copy(from, to, options)).await
@@ -194,7 +195,7 @@ impl<I: Interceptor, P: StorageProvider + ?Sized> StorageProvider for Intercepte
         upload: &UploadId,
         parts: &[Part],
         options: &CompleteOptions,
-    ) -> Result<ObjectMeta> {
+    ) -> Result<Written> {
         let call = self.call(Operation::CompleteUpload, key.as_str());
         let attempt = || self.inner.complete_upload(key, upload, parts, options);
         self.interceptor.around(&call, attempt).await

@@ -27,7 +27,7 @@ pub use list::{
     ListEntry, ListPage, ListRequest, ObjectEntry, PageToken, VersionEntry, VersionPage,
 };
 pub use multipart::{Part, PartNumber, UploadEntry, UploadId, UploadPage};
-pub use object::{Deleted, GetResult, ObjectMeta, Version};
+pub use object::{Deleted, GetResult, ObjectMeta, Version, Written};
 pub use options::{
     CompleteOptions, CopyOptions, DeleteOptions, GetOptions, PutOptions, ReadCondition,
     WriteCondition, WriteId,

@@ -1,4 +1,4 @@
-//! What is known about an object, and what reading and deleting it returns.
+//! What is known about an object, and what writing, reading and deleting it returns.
 
 use std::fmt;
 use std::ops::Range;
@@ -23,6 +23,26 @@ pub struct ObjectMeta {
     pub checksum: Option<Crc32c>,
     /// Content type, user metadata and the like.
     pub attributes: Arc<Attributes>,
+}
+
+impl ObjectMeta {
+    /// What the write of this object returned.
+    #[must_use]
+    pub fn written(&self) -> Written {
+        Written { size: self.size, version: self.version.clone(), checksum: self.checksum }
+    }
+}
+
+/// What a write stored: what every service tells in its answer, without a second request. When it was
+/// written, and all else, is what `head` tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The size of the content, in bytes.
+    pub size: u64,
+    /// The version: changes with every write.
+    pub version: Version,
+    /// The checksum of the whole content, where the provider has it.
+    pub checksum: Option<Crc32c>,
 }
 
 /// An opaque token for one version of an object (clauses `STO-040` to `STO-042`).

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::{
     ByteRange, Capabilities, CompleteOptions, CopyOptions, DeleteOptions, Deleted, GetOptions,
     GetResult, Key, ListPage, ListRequest, ObjectMeta, PageToken, Part, PartNumber, Prefix,
-    PresignRequest, PresignedUrl, PutOptions, UploadId, UploadPage, VersionPage,
+    PresignRequest, PresignedUrl, PutOptions, UploadId, UploadPage, VersionPage, Written,
 };
 use crate::{Body, Result};
 
@@ -65,7 +65,7 @@ pub trait StorageProvider: Send + Sync + fmt::Debug + 'static {
     /// # Idempotency
     ///
     /// See [`PutOptions::idempotency`].
-    async fn put(&self, key: &Key, body: Body, options: &PutOptions) -> Result<ObjectMeta>;
+    async fn put(&self, key: &Key, body: Body, options: &PutOptions) -> Result<Written>;
 
     /// Reads an object or a range of it, always of one version (`STO-001` to `STO-008`, `STO-030` to
     /// `STO-036`, `STO-050` to `STO-054`, `STO-070` to `STO-074`).
@@ -158,7 +158,7 @@ pub trait StorageProvider: Send + Sync + fmt::Debug + 'static {
     /// # Idempotency
     ///
     /// See [`CopyOptions::idempotency`].
-    async fn copy(&self, from: &Key, to: &Key, options: &CopyOptions) -> Result<ObjectMeta>;
+    async fn copy(&self, from: &Key, to: &Key, options: &CopyOptions) -> Result<Written>;
 
     /// Begins a multipart upload; nothing is visible until it completes (`STO-130`). The condition,
     /// checksum and write id of `options` are not used: conditions are stated when completing.
@@ -210,7 +210,7 @@ pub trait StorageProvider: Send + Sync + fmt::Debug + 'static {
         upload: &UploadId,
         parts: &[Part],
         options: &CompleteOptions,
-    ) -> Result<ObjectMeta>;
+    ) -> Result<Written>;
 
     /// Gives an upload up and frees its parts; an unknown or finished one is a success (`STO-138`).
     /// Needs `multipart`.

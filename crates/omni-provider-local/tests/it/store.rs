@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use omni_contracts::storage::{
-    Deleted, GetOptions, Key, ObjectMeta, PutOptions, StorageProvider, WriteCondition,
+    Deleted, GetOptions, Key, ObjectMeta, PutOptions, StorageProvider, WriteCondition, Written,
 };
 use omni_contracts::{Body, Result};
 use omni_provider_local::{LocalDurability, LocalSettings, LocalStorage};
@@ -75,7 +75,7 @@ pub(crate) async fn put(
     store: &dyn StorageProvider,
     name: &str,
     body: impl Into<Body> + Send,
-) -> Result<ObjectMeta> {
+) -> Result<Written> {
     store.put(&key(name), body.into(), &PutOptions::default()).await
 }
 
@@ -83,7 +83,7 @@ pub(crate) async fn create(
     store: &dyn StorageProvider,
     name: &str,
     body: impl Into<Body> + Send,
-) -> Result<ObjectMeta> {
+) -> Result<Written> {
     let options = PutOptions { condition: WriteCondition::IfAbsent, ..PutOptions::default() };
     store.put(&key(name), body.into(), &options).await
 }
