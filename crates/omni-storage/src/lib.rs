@@ -13,7 +13,7 @@
 //! let storage = Storage::open("main").await?;
 //! let put = storage.put("greetings/en", "hello").if_absent().content_type("text/plain").await;
 //! match put {
-//!     Ok(meta) => println!("stored version {}", meta.version),
+//!     Ok(written) => println!("stored version {}", written.version),
 //!     Err(error) if error.kind() == ErrorKind::AlreadyExists => println!("there already"),
 //!     Err(error) => return Err(error),
 //! }

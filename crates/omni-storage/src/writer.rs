@@ -110,8 +110,8 @@ fn abandoned() -> Error {
 /// let mut writer = storage.writer("report.csv").content_type("text/csv").await?;
 /// writer.write_all(b"name,amount\n").await?;
 /// writer.write_all(b"a,1\n").await?;
-/// let meta = writer.finish().await?;
-/// assert_eq!(meta.size, 16);
+/// let written = writer.finish().await?;
+/// assert_eq!(written.size, 16);
 /// # Ok(())
 /// # }
 /// ```

@@ -90,7 +90,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
                     Err(error)
                         if creates && was_free && error.kind() == ErrorKind::AlreadyExists =>
                     {
-                        store.meta(&key).await
+                        store.stored(&key).await
                     }
                     result => result,
                 }
@@ -170,7 +170,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 let (key, named) = (put.key.clone(), put.options.write_id.is_some());
                 match put.to(&*store.inner).await {
                     Err(error) if named && error.kind() == ErrorKind::AlreadyExists => {
-                        store.meta(&key).await
+                        store.stored(&key).await
                     }
                     result => result,
                 }
@@ -187,7 +187,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
                         if error.kind() == ErrorKind::AlreadyExists
                             && store.content(&key).await == content =>
                     {
-                        store.meta(&key).await
+                        store.stored(&key).await
                     }
                     result => result,
                 }
@@ -200,12 +200,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 let before = store.meta(&put.key).await.ok();
                 let (put, content) = put.whole().await?;
                 let mut again = put.with(content);
-                let meta = put.to(&*store.inner).await?;
-                if before.is_some_and(|before| before.version == meta.version) {
+                let written = put.to(&*store.inner).await?;
+                if before.is_some_and(|before| before.version == written.version) {
                     again.options.condition = Always;
                     return again.to(&*store.inner).await;
                 }
-                Ok(meta)
+                Ok(written)
             })
         },
     ),
@@ -231,7 +231,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 let (key, named) = (put.key.clone(), put.options.write_id.is_some());
                 match put.to(&*store.inner).await {
                     Err(error) if named && error.kind() == ErrorKind::PreconditionFailed => {
-                        store.meta(&key).await
+                        store.stored(&key).await
                     }
                     result => result,
                 }

@@ -23,7 +23,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             Box::pin(async move {
                 if copy.from != copy.to && store.has(&copy.from).await && store.has(&copy.to).await
                 {
-                    return store.meta(&copy.to).await;
+                    return store.stored(&copy.to).await;
                 }
                 copy.within(&*store.inner).await
             })
@@ -32,13 +32,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new("STO-120", "copies_one_mebibyte", "a copy is cut at 1 MiB").copy(|store, copy| {
         Box::pin(async move {
             let to = copy.to.clone();
-            let meta = copy.within(&*store.inner).await?;
-            if meta.size <= 1 << 20 {
-                return Ok(meta);
+            let written = copy.within(&*store.inner).await?;
+            if written.size <= 1 << 20 {
+                return Ok(written);
             }
             let content = store.content(&to).await.slice(..1 << 20);
             let options = omni_contracts::storage::PutOptions {
-                attributes: meta.attributes,
+                attributes: store.meta(&to).await?.attributes,
                 ..Default::default()
             };
             store.inner.put(&to, content.into(), &options).await
@@ -167,7 +167,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         |store, copy| {
             Box::pin(async move {
                 match copy.from == copy.to && copy.options.attributes.is_none() {
-                    true => store.meta(&copy.to).await,
+                    true => store.stored(&copy.to).await,
                     false => copy.within(&*store.inner).await,
                 }
             })
@@ -190,15 +190,15 @@ pub(super) const MUTANTS: &[Mutant] = &[
         .copy(|store, copy| {
             Box::pin(async move {
                 let (same, to) = (copy.from == copy.to, copy.to.clone());
-                let meta = copy.within(&*store.inner).await?;
+                let written = copy.within(&*store.inner).await?;
                 if same {
                     let options = omni_contracts::storage::PutOptions {
-                        attributes: meta.attributes,
+                        attributes: store.meta(&to).await?.attributes,
                         ..Default::default()
                     };
                     return store.inner.put(&to, "".into(), &options).await;
                 }
-                Ok(meta)
+                Ok(written)
             })
         }),
     Mutant::new("STO-125", "copies_always", "the condition of a copy is ignored").copy(

@@ -280,14 +280,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
             Box::pin(async move {
                 let key = complete.upload.key.clone();
                 let before = store.meta(&key).await.ok();
-                let meta = complete.at(&*store.inner).await?;
-                if before.is_some_and(|before| before.version == meta.version) {
+                let written = complete.at(&*store.inner).await?;
+                if let Some(before) = before
+                    && before.version == written.version
+                {
                     let options =
-                        PutOptions { attributes: meta.attributes, ..PutOptions::default() };
+                        PutOptions { attributes: before.attributes, ..PutOptions::default() };
                     let content = store.content(&key).await;
                     return store.inner.put(&key, content.into(), &options).await;
                 }
-                Ok(meta)
+                Ok(written)
             })
         }),
     Mutant::new("STO-137", "lists_what_is_done", "a completed upload is still listed")
@@ -342,13 +344,14 @@ async fn remember(store: &Store, part: UploadPart, name: fn(u16, u64) -> String)
 async fn join(store: &Store, complete: Complete) -> Result<Written> {
     let (key, first) = (complete.upload.key.clone(), part_name(&complete.upload.id, "0")?);
     let folder = first.as_str().trim_end_matches('0');
-    let meta = complete.at(&*store.inner).await?;
+    complete.at(&*store.inner).await?;
+    let attributes = store.meta(&key).await?.attributes;
     let request = ListRequest::prefix(Prefix::new(folder)?);
     let page = store.shadow().list(&request).await?;
     let mut content = Vec::new();
     for entry in &page.entries {
         content.extend_from_slice(&store.remembered(&Key::native(entry.name())).await);
     }
-    let options = PutOptions { attributes: meta.attributes, ..PutOptions::default() };
+    let options = PutOptions { attributes, ..PutOptions::default() };
     store.inner.put(&key, content.into(), &options).await
 }

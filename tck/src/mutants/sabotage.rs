@@ -64,7 +64,7 @@ sabotage! {
     /// The options of get, get_ranges and head.
     asked: fn(&mut GetOptions) = |_| ();
     /// The answer of put.
-    stored: fn(&mut ObjectMeta) = |_| ();
+    stored: fn(&mut Written) = |_| ();
     /// The description that get answers with.
     got: fn(&mut ObjectMeta) = |_| ();
     /// The answer of head.
@@ -165,6 +165,11 @@ impl Store {
         self.inner.head(key, &GetOptions::default()).await
     }
 
+    /// What the write of `key` returned.
+    pub(super) async fn stored(&self, key: &Key) -> Result<Written> {
+        Ok(self.meta(key).await?.written())
+    }
+
     /// The whole content of `key`, nothing when there is none.
     pub(super) async fn content(&self, key: &Key) -> Bytes {
         match self.inner.get(key, &GetOptions::default()).await {
@@ -239,9 +244,10 @@ impl StorageProvider for Sabotaged {
         if let Some(change) = self.sabotage.written {
             put.body = change(put.body.collect().await?).into();
         }
-        let mut meta = (self.sabotage.put)(&self.store, put).await.map_err(self.sabotage.error)?;
-        (self.sabotage.stored)(&mut meta);
-        Ok(meta)
+        let mut written =
+            (self.sabotage.put)(&self.store, put).await.map_err(self.sabotage.error)?;
+        (self.sabotage.stored)(&mut written);
+        Ok(written)
     }
 
     async fn get(&self, key: &Key, options: &GetOptions) -> Result<GetResult> {

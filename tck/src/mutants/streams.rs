@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
-use omni_contracts::storage::{ByteRange, Crc32c, GetResult, Key, ObjectMeta, StorageProvider};
+use omni_contracts::storage::{ByteRange, Crc32c, GetResult, Key, StorageProvider};
 use omni_contracts::{Body, ErrorKind};
 use tokio::task::yield_now;
 
@@ -150,9 +150,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
         })
         .on(Base::Limited),
     Mutant::new("STO-050", "checksum_of_something_else", "the checksum is not of the content")
-        .stored(other_checksum)
-        .got(other_checksum)
-        .described(other_checksum),
+        .stored(|written| other_checksum(&mut written.checksum))
+        .got(|meta| other_checksum(&mut meta.checksum))
+        .described(|meta| other_checksum(&mut meta.checksum)),
     Mutant::new("STO-050", "checksum_of_the_last_chunk", "a stream has its last chunk's checksum")
         .put(|store, mut put| {
             Box::pin(async move {
@@ -164,9 +164,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
                     content.extend_from_slice(&chunk);
                     last = chunk;
                 }
-                let mut meta = put.with(content).to(&*store.inner).await?;
-                meta.checksum = Some(Crc32c::of(&last));
-                Ok(meta)
+                let mut written = put.with(content).to(&*store.inner).await?;
+                written.checksum = Some(Crc32c::of(&last));
+                Ok(written)
             })
         }),
     Mutant::new("STO-050", "checksum_of_checksums", "multipart has a checksum of the checksums")
@@ -249,8 +249,8 @@ fn in_blocks(
     found
 }
 
-fn other_checksum(meta: &mut ObjectMeta) {
-    meta.checksum = meta.checksum.map(|sum| Crc32c::from_u32(sum.to_u32().swap_bytes()));
+fn other_checksum(checksum: &mut Option<Crc32c>) {
+    *checksum = checksum.map(|sum| Crc32c::from_u32(sum.to_u32().swap_bytes()));
 }
 
 /// Marks its key in the other store when a body goes away before its end.

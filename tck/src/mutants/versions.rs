@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use omni_contracts::storage::{DeleteOptions, Key, ListEntry, ObjectMeta, Version};
-use omni_contracts::{ErrorKind, Result};
+use omni_contracts::ErrorKind;
+use omni_contracts::storage::{Crc32c, Key, ListEntry, ObjectMeta, Version};
 
 use super::Mutant;
 use super::sabotage::{Store, fail};
@@ -21,39 +21,50 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant::new("STO-040", "head_weakens_versions", "head reports `W/` and the version")
         .described(|meta| meta.version = version(&format!("W/{}", meta.version))),
     Mutant::new("STO-040", "put_has_its_own_version", "put reports another version")
-        .stored(|meta| meta.version = version(&format!("new-{}", meta.version))),
+        .stored(|written| written.version = version(&format!("new-{}", written.version))),
     Mutant::new("STO-040", "get_has_its_own_version", "get reports another version")
         .got(|meta| meta.version = version(&format!("{}-gzip", meta.version))),
     Mutant::new("STO-041", "versions_are_checksums", "the same bytes have the same version")
-        .stored(by_content)
-        .got(by_content)
-        .described(by_content),
+        .stored(|written| by_content(&mut written.version, written.size, written.checksum))
+        .got(|meta| by_content(&mut meta.version, meta.size, meta.checksum))
+        .described(|meta| by_content(&mut meta.version, meta.size, meta.checksum)),
     Mutant::new("STO-041", "versions_are_seconds", "writes of one second have the same version")
-        .stored(by_second)
+        .put(|store, put| {
+            Box::pin(async move {
+                let key = put.key.clone();
+                put.to(&*store.inner).await?;
+                let mut meta = store.meta(&key).await?;
+                by_second(&mut meta);
+                Ok(meta.written())
+            })
+        })
         .got(by_second)
         .described(by_second),
     Mutant::new("STO-041", "versions_start_again", "after a delete versions begin again at 1")
         .put(|store, put| {
             Box::pin(async move {
                 let key = put.key.clone();
-                let meta = put.to(&*store.inner).await?;
+                let mut written = put.to(&*store.inner).await?;
                 let writes = store.remembered(&key).await.len() + 1;
                 store.mark(&key, vec![0; writes]).await;
-                counted(store, &key, meta).await
+                written.version = counted(store, &key).await;
+                Ok(written)
             })
         })
         .get(|store, get| {
             Box::pin(async move {
                 let key = get.key.clone();
                 let mut found = get.from(&*store.inner).await?;
-                found.meta = counted(store, &key, found.meta).await?;
+                found.meta.version = counted(store, &key).await;
                 Ok(found)
             })
         })
         .head(|store, head| {
             Box::pin(async move {
                 let key = head.key.clone();
-                counted(store, &key, head.head(&*store.inner).await?).await
+                let mut meta = head.head(&*store.inner).await?;
+                meta.version = counted(store, &key).await;
+                Ok(meta)
             })
         })
         .delete(|store, delete| {
@@ -100,15 +111,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
         },
     ),
     Mutant::new("STO-043", "time_begins_in_1970", "every object was written in 1970")
-        .stored(|meta| meta.modified = UNIX_EPOCH)
         .got(|meta| meta.modified = UNIX_EPOCH)
         .described(|meta| meta.modified = UNIX_EPOCH),
     Mutant::new("STO-043", "times_are_an_hour_off", "times are in the wrong zone")
-        .stored(|meta| meta.modified += Duration::from_secs(3600))
         .got(|meta| meta.modified += Duration::from_secs(3600))
         .described(|meta| meta.modified += Duration::from_secs(3600)),
     Mutant::new("STO-043", "times_are_whole_seconds", "times are less precise than declared")
-        .stored(whole_seconds)
         .got(whole_seconds)
         .described(whole_seconds),
     Mutant::new(
@@ -119,12 +127,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
     .put(|store, put| {
         Box::pin(async move {
             let key = put.key.clone();
-            let mut meta = put.to(&*store.inner).await?;
+            let written = put.to(&*store.inner).await?;
             if !store.marked(&key).await {
                 store.mark(&key, "written").await;
             }
-            meta.modified = first_time(store, &key, meta.modified).await;
-            Ok(meta)
+            Ok(written)
         })
     })
     .head(|store, head| {
@@ -135,23 +142,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
             Ok(meta)
         })
     }),
-    Mutant::new("STO-043", "deletes_turn_time_back", "a put after a delete is a day older")
-        .delete(|store, delete| {
-            Box::pin(async move {
-                store.mark(&delete.key, "deleted").await;
-                store.inner.delete(&delete.key, &DeleteOptions::default()).await
-            })
-        })
-        .put(|store, put| {
-            Box::pin(async move {
-                let marked = store.marked(&put.key).await;
-                let mut meta = put.to(&*store.inner).await?;
-                if marked {
-                    meta.modified -= Duration::from_secs(86_400);
-                }
-                Ok(meta)
-            })
-        }),
 ];
 
 /// A token of any text.
@@ -159,9 +149,9 @@ pub(super) fn version(text: &str) -> Version {
     Version::new(text).unwrap_or_else(|_| unreachable!("mutants make printable tokens"))
 }
 
-fn by_content(meta: &mut ObjectMeta) {
-    if let Some(checksum) = meta.checksum {
-        meta.version = version(&format!("{checksum}-{}", meta.size));
+fn by_content(own: &mut Version, size: u64, checksum: Option<Crc32c>) {
+    if let Some(checksum) = checksum {
+        *own = version(&format!("{checksum}-{size}"));
     }
 }
 
@@ -176,9 +166,8 @@ fn whole_seconds(meta: &mut ObjectMeta) {
     meta.modified = UNIX_EPOCH + Duration::from_secs(seconds);
 }
 
-async fn counted(store: &Store, key: &Key, mut meta: ObjectMeta) -> Result<ObjectMeta> {
-    meta.version = version(&store.remembered(key).await.len().to_string());
-    Ok(meta)
+async fn counted(store: &Store, key: &Key) -> Version {
+    version(&store.remembered(key).await.len().to_string())
 }
 
 async fn first_time(store: &Store, key: &Key, now: SystemTime) -> SystemTime {

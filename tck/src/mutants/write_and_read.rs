@@ -63,8 +63,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
         .got(|meta| meta.modified = std::time::SystemTime::now()),
     Mutant::new("STO-002", "head_makes_checksums_up", "head reports another checksum")
         .described(|meta| meta.checksum = Some(Crc32c::of(b"another"))),
-    Mutant::new("STO-002", "put_forgets_attributes", "put reports no attributes")
-        .stored(|meta| meta.attributes = omni_contracts::storage::Attributes::none()),
     Mutant::new("STO-003", "keeps_the_tail", "a shorter overwrite keeps the longer's end").put(
         |store, put| {
             Box::pin(async move {
@@ -91,7 +89,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             Box::pin(async move {
                 let (put, content) = put.whole().await?;
                 match content.is_empty() && store.has(&put.key).await {
-                    true => store.inner.head(&put.key, &Default::default()).await,
+                    true => store.stored(&put.key).await,
                     false => put.to(&*store.inner).await,
                 }
             })

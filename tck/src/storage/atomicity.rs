@@ -8,15 +8,15 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use omni_contracts::storage::{
     Attributes, Capability, CopyOptions, Crc32c, Key, ListRequest, ObjectMeta, Prefix, PutOptions,
-    StorageProvider, WriteCondition, list_all,
+    StorageProvider, WriteCondition, Written, list_all,
 };
 use omni_contracts::{Body, Error, ErrorKind, Result};
 use tokio::sync::Barrier;
 use tokio::task::{JoinHandle, yield_now};
 
 use super::inputs::{
-    KIB, MIB, MakeBody, chunked, cut_short, failing_after, has_content, has_no_object, head,
-    in_time, joined, key, listed, long, open, payload, pending, put, read, same_bytes, short,
+    KIB, MIB, MakeBody, chunked, cut_short, description, failing_after, has_content, has_no_object,
+    head, in_time, joined, key, listed, long, open, payload, pending, put, read, same_bytes, short,
     stamped, streamed,
 };
 use super::read_duels::reads_meet_overwrites;
@@ -309,7 +309,7 @@ async fn one_of(
     store: &dyn StorageProvider,
     key: &Key,
     size: usize,
-    results: &[Result<ObjectMeta>],
+    results: &[Result<Written>],
 ) -> Outcome {
     let situation = format!("after {} concurrent puts of about {size} bytes", results.len());
     for result in results {
@@ -375,7 +375,9 @@ impl Before {
         content: Bytes,
     ) -> std::result::Result<Self, Failure> {
         let options = options_of(7);
-        let meta = ok("put", store.put(&key, content.clone().into(), &options).await)?;
+        let written = ok("put", store.put(&key, content.clone().into(), &options).await)?;
+        let meta = description(store, &key, &written).await?;
+        equal("attributes by head after put", &options.attributes, &meta.attributes)?;
         Ok(Self { key, stored: Some((meta, content)) })
     }
 
@@ -652,10 +654,10 @@ async fn nothing_is_visible_before_the_end(cx: &Context) -> Outcome {
                 let written = written.map_err(|panic| {
                     Failure::new(situation.as_str(), "an answer", panic.to_string())
                 })?;
-                let meta = ok(situation.as_str(), written)?;
+                let written = ok(situation.as_str(), written)?;
                 let situation = format!("after {situation}");
                 let seen = has_content(&*store, &key, &content, &situation).await?;
-                equal(situation.as_str(), &meta, &seen)?;
+                equal(situation.as_str(), &written, &seen.written())?;
                 for entry in ok("list", listed(&*store, "").await)? {
                     ok("delete", store.delete(&entry.key, &Default::default()).await)?;
                 }

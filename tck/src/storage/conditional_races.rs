@@ -154,7 +154,7 @@ async fn create_race(
     let mut winners = Vec::new();
     for (racer, result) in results?.into_iter().enumerate() {
         match result {
-            Ok(meta) => winners.push((racer, meta)),
+            Ok(written) => winners.push((racer, written)),
             loser => drop(fails_with(&situation, ErrorKind::AlreadyExists, loser)?),
         }
     }
@@ -168,7 +168,7 @@ async fn create_race(
         );
     };
     let meta = has_content(&*handles[0], key, &contents[*winner], &situation).await?;
-    equal(format!("{situation}: the object is the winner's"), stored, &meta)?;
+    equal(format!("{situation}: the object is the winner's"), stored, &meta.written())?;
     let writer = meta.attributes.metadata.get("writer");
     equal(
         format!("{situation}: the attributes are the winner's"),
@@ -177,7 +177,7 @@ async fn create_race(
     )?;
     match seen {
         Some((read, content)) => {
-            equal(format!("{situation}: what was read during the race"), stored, &read)?;
+            equal(format!("{situation}: what was read during the race"), &meta, &read)?;
             holds(
                 format!("{situation}: what was read during the race"),
                 content == contents[*winner],

@@ -11,7 +11,7 @@ use omni_contracts::storage::{
 };
 
 use super::conditions::{cases, other_versions, reading};
-use super::inputs::{brief, chunked, head, key, payload, put, same_bytes};
+use super::inputs::{brief, chunked, description, head, key, payload, put, same_bytes};
 use super::race::{duels, finished};
 use crate::check::{Outcome, check, equal, fails_with, holds, ok};
 use crate::{Check, Context, Failure};
@@ -52,6 +52,7 @@ async fn if_match_pins_the_version(cx: &Context) -> Outcome {
     for (number, (size, form)) in cases(&*store).into_iter().enumerate() {
         let content = payload(number as u64, size);
         let stored = ok("put", put(&*store, &pinned, form.body(&content)).await)?;
+        let stored = description(&*store, &pinned, &stored).await?;
         let situation = format!("get of {size} bytes, put as {form:?}");
         let current = if_match(&stored.version);
         passes(&*store, &pinned, &current, &stored, &content, &situation).await?;
@@ -65,6 +66,7 @@ async fn if_match_pins_the_version(cx: &Context) -> Outcome {
     let same = ok("put of the same bytes", put(&*store, &pinned, content.clone()).await)?;
     ok("delete", store.delete(&pinned, &DeleteOptions::default()).await)?;
     let last = ok("put of the same bytes", put(&*store, &pinned, content.clone()).await)?;
+    let last = description(&*store, &pinned, &last).await?;
     stale.extend([first.version, same.version]);
     stale.extend(other_versions(&last.version));
     for version in stale.iter().filter(|version| **version != last.version) {
@@ -133,7 +135,8 @@ async fn pinned_duels(store: &Arc<dyn StorageProvider>) -> Outcome {
     let mut pinned = Vec::new();
     for duel in 0..DUELS {
         let key = key(format!("duel/{duel}"));
-        let meta = ok("put", put(&**store, &key, payload(1, 500)).await)?;
+        let written = ok("put", put(&**store, &key, payload(1, 500)).await)?;
+        let meta = description(&**store, &key, &written).await?;
         pinned.push((key, meta));
     }
     let pinned = Arc::new(pinned);
@@ -176,19 +179,22 @@ async fn if_none_match_tells_what_is_new(cx: &Context) -> Outcome {
         let content = payload(number as u64, size);
         let old = ok("put", put(store, &cached, "old").await)?;
         let new = ok("put", put(store, &cached, form.body(&content)).await)?;
+        let new = description(store, &cached, &new).await?;
         let situation = format!("get of {size} bytes, put as {form:?}");
         passes(store, &cached, &if_none_match(&old.version), &new, &content, &situation).await?;
         refuses(store, &cached, &if_none_match(&new.version), ErrorKind::NotModified).await?;
     }
     // A cache that polls sees every overwrite, also with the same bytes, also after a delete.
     let content = payload(3, 4097);
-    let mut known = ok("put", put(store, &cached, content.clone()).await)?;
+    let known = ok("put", put(store, &cached, content.clone()).await)?;
+    let mut known = description(store, &cached, &known).await?;
     for round in 0..12 {
         refuses(store, &cached, &if_none_match(&known.version), ErrorKind::NotModified).await?;
         if round % 3 == 2 {
             ok("delete", store.delete(&cached, &DeleteOptions::default()).await)?;
         }
         let new = ok("put of the same bytes", put(store, &cached, content.clone()).await)?;
+        let new = description(store, &cached, &new).await?;
         let situation = "get after an overwrite with the same bytes";
         passes(store, &cached, &if_none_match(&known.version), &new, &content, situation).await?;
         known = new;
@@ -206,13 +212,15 @@ async fn times_are_compared_in_whole_seconds(cx: &Context) -> Outcome {
     let timed = key("timed");
     let content = payload(1, 5000);
     let first = ok("put", put(store, &timed, chunked(content.clone(), &[777])).await)?;
+    let first = description(store, &timed, &first).await?;
     by_time(store, &timed, &first, &content).await?;
     // Once more when the object is of another second: neither the time of the first write counts, nor
     // the time of the read.
     let precision = store.capabilities().time_precision;
     let deadline = Instant::now() + Duration::from_secs(5) + precision * 2;
     let second = loop {
-        let meta = ok("put", put(store, &timed, content.clone()).await)?;
+        let written = ok("put", put(store, &timed, content.clone()).await)?;
+        let meta = description(store, &timed, &written).await?;
         if seconds(meta.modified) > seconds(first.modified) {
             break meta;
         }
@@ -226,7 +234,8 @@ async fn times_are_compared_in_whole_seconds(cx: &Context) -> Outcome {
     };
     by_time(store, &timed, &second, &content).await?;
     let empty = key("timed/empty");
-    let meta = ok("put of no bytes", put(store, &empty, Bytes::new()).await)?;
+    let written = ok("put of no bytes", put(store, &empty, Bytes::new()).await)?;
+    let meta = description(store, &empty, &written).await?;
     by_time(store, &empty, &meta, &Bytes::new()).await
 }
 
@@ -275,7 +284,8 @@ async fn conditions_combine_as_in_http(cx: &Context) -> Outcome {
         let combined = key(format!("combined/{number}"));
         let content = payload(1, size);
         let old = ok("put", put(&*store, &combined, "old").await)?;
-        let meta = ok("put", put(&*store, &combined, content.clone()).await)?;
+        let written = ok("put", put(&*store, &combined, content.clone()).await)?;
+        let meta = description(&*store, &combined, &written).await?;
         for condition in combinations(&meta, &old.version) {
             match outcome(&condition, &meta) {
                 None => passes(&*store, &combined, &condition, &meta, &content, "get").await?,
@@ -292,7 +302,8 @@ async fn every_read_decides_alike(cx: &Context) -> Outcome {
     let read = key("read");
     let old = ok("put", put(store, &read, "old").await)?;
     let content = payload(1, 3000);
-    let meta = ok("put", put(store, &read, content.clone()).await)?;
+    let written = ok("put", put(store, &read, content.clone()).await)?;
+    let meta = description(store, &read, &written).await?;
     for condition in combinations(&meta, &old.version) {
         let expected = outcome(&condition, &meta);
         for (what, seen) in every_read(store, &read, &condition, &content).await? {
@@ -313,6 +324,7 @@ async fn every_read_decides_alike(cx: &Context) -> Outcome {
     let deleted = key("deleted");
     ok("put", put(store, &deleted, content.clone()).await)?;
     let last = ok("put", put(store, &deleted, content.clone()).await)?;
+    let last = description(store, &deleted, &last).await?;
     ok("delete", store.delete(&deleted, &DeleteOptions::default()).await)?;
     ok("put", put(store, &key("folder/x"), "x").await)?;
     for missing in [deleted, key("never"), key("folder"), key("folder/x/y")] {

@@ -4,8 +4,8 @@
 use bytes::Bytes;
 use omni_contracts::ErrorKind;
 use omni_contracts::storage::{
-    Capability, CompleteOptions, CopyOptions, DeleteOptions, Key, ObjectMeta, PartNumber,
-    PutOptions, StorageProvider, Version,
+    Capability, CompleteOptions, CopyOptions, DeleteOptions, Key, PartNumber, PutOptions,
+    StorageProvider, Version, Written,
 };
 
 use super::conditions::{Before, Form, by, cases, if_absent, if_match, other_versions, with_id};
@@ -105,7 +105,7 @@ async fn creates(
     let options = by(if_absent(), content.len());
     let stored = ok(&situation, store.put(key, form.body(content), &options).await)?;
     let read = has_content(store, key, content, &situation).await?;
-    equal(format!("{situation}: description by put and by get"), &stored, &read)?;
+    equal(format!("{situation}: what put returned and get"), &stored, &read.written())?;
     equal(format!("{situation}: attributes"), &options.attributes, &read.attributes)
 }
 
@@ -218,7 +218,7 @@ async fn upload_whole(
     store: &dyn StorageProvider,
     key: &Key,
     content: &Bytes,
-) -> omni_contracts::Result<ObjectMeta> {
+) -> omni_contracts::Result<Written> {
     let upload = store.create_upload(key, &PutOptions::default()).await?;
     let body = content.clone().into();
     let part = store.upload_part(key, &upload, PartNumber::new(1)?, body).await?;
@@ -239,7 +239,7 @@ async fn update_needs_the_current_version(cx: &Context) -> Outcome {
         let options = by(if_match(&current.version), number);
         let stored = ok(&situation, store.put(&target, form.body(&content), &options).await)?;
         let read = has_content(store, &target, &content, &situation).await?;
-        equal(format!("{situation}: description by put and by get"), &stored, &read)?;
+        equal(format!("{situation}: what put returned and get"), &stored, &read.written())?;
         equal(format!("{situation}: attributes"), &options.attributes, &read.attributes)?;
         holds(
             format!("{situation}: version"),

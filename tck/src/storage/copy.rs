@@ -12,8 +12,8 @@ use omni_contracts::{Body, ErrorKind, Result};
 use super::attributes::{full, has_attributes, metadata, put_with};
 use super::conditional_races::one_wins;
 use super::inputs::{
-    KIB, MIB, brief, chunked, has_content, head, key, listed, nasty_keys, payload, put, read,
-    same_bytes, stamped,
+    KIB, MIB, brief, chunked, description, has_content, head, key, listed, nasty_keys, payload,
+    put, read, same_bytes, stamped,
 };
 use super::race::{duels, race_of, telling};
 use super::snapshot::Snapshot;
@@ -75,7 +75,8 @@ fn with_attributes(attributes: Attributes) -> CopyOptions {
     CopyOptions { attributes: Some(Arc::new(attributes)), ..plain() }
 }
 
-/// Expects an object that is exactly this, in every way to see it, and as `meta` says.
+/// Expects an object that is exactly this, in every way to see it, and as `meta`, which `head` gave
+/// before, says.
 async fn is_exactly(
     store: &dyn StorageProvider,
     at: &Key,
@@ -86,9 +87,9 @@ async fn is_exactly(
 ) -> Outcome {
     let seen = has_content(store, at, content, situation).await?;
     has_attributes(store, at, attributes, situation).await?;
-    equal(format!("{situation}: what the call returned and get"), &seen, meta)?;
+    equal(format!("{situation}: description after the write and get"), &seen, meta)?;
     let about = ok(format!("{situation}: head"), head(store, at).await)?;
-    equal(format!("{situation}: what the call returned and head"), &about, meta)?;
+    equal(format!("{situation}: description after the write and head"), &about, meta)?;
     if let Some(checksum) = meta.checksum {
         equal(format!("{situation}: checksum"), &Crc32c::of(content), &checksum)?;
     }
@@ -125,12 +126,13 @@ async fn copies_equal_their_source(cx: &Context) -> Outcome {
                 };
                 let mut previous = None;
                 if let Some(old) = old {
-                    let meta = ok("put of the target", put_with(store, &to, old, &full(7)).await)?;
-                    previous = Some(meta.version);
+                    let old = ok("put of the target", put_with(store, &to, old, &full(7)).await)?;
+                    previous = Some(old.version);
                 }
                 let situation = format!("copy of {size} bytes to {}", brief(&to));
                 let source = ok("head of the source", head(store, &from).await)?;
-                let meta = ok(situation.clone(), copy(store, &from, &to, &plain()).await)?;
+                let written = ok(situation.clone(), copy(store, &from, &to, &plain()).await)?;
+                let meta = description(store, &to, &written).await?;
                 is_exactly(store, &to, &content, attributes, &meta, &situation).await?;
                 let after = format!("source after {situation}");
                 is_exactly(store, &from, &content, attributes, &source, &after).await?;
@@ -162,10 +164,12 @@ async fn special_keys_copy(store: &dyn StorageProvider) -> Outcome {
         let content = payload(seed, 20 + number);
         ok("put", put_with(store, &from, content.clone(), &full(seed)).await)?;
         let situation = format!("copy to {}", brief(&special));
-        let meta = ok(situation.clone(), copy(store, &from, &special, &plain()).await)?;
+        let written = ok(situation.clone(), copy(store, &from, &special, &plain()).await)?;
+        let meta = description(store, &special, &written).await?;
         is_exactly(store, &special, &content, &full(seed), &meta, &situation).await?;
         let situation = format!("copy of {}", brief(&special));
-        let meta = ok(situation.clone(), copy(store, &special, &to, &plain()).await)?;
+        let written = ok(situation.clone(), copy(store, &special, &to, &plain()).await)?;
+        let meta = description(store, &to, &written).await?;
         is_exactly(store, &to, &content, &full(seed), &meta, &situation).await?;
     }
     Ok(())
@@ -215,8 +219,9 @@ async fn copy_whole(store: &dyn StorageProvider, from: &Key, to: &Key, pinned: b
     if pinned && result.as_ref().is_err_and(|e| e.kind() == ErrorKind::PreconditionFailed) {
         return Ok(());
     }
-    let meta = ok("copy while the source is overwritten", result)?;
-    let (_, seen) = ok("get of the copy", read(store, to).await)?;
+    let written = ok("copy while the source is overwritten", result)?;
+    let (meta, seen) = ok("get of the copy", read(store, to).await)?;
+    equal("what a copy returned and get of the copy", &written, &meta.written())?;
     let number = meta.attributes.metadata.get("number").and_then(|text| text.parse().ok());
     let Some(number) = number else {
         return Err(Failure::new(
@@ -290,9 +295,10 @@ async fn copies_are_independent(cx: &Context) -> Outcome {
             for changed in [&from, &to] {
                 let content = payload(size as u64, size);
                 ok("put", put_with(store, &from, content.clone(), &full(1)).await)?;
-                let first = copy(store, &from, &to, &plain()).await;
-                let first = ok("copy", first)?;
+                let first = ok("copy", copy(store, &from, &to, &plain()).await)?;
+                let first = description(store, &to, &first).await?;
                 let second = ok("copy of the copy", copy(store, &to, &third, &plain()).await)?;
+                let second = description(store, &third, &second).await?;
                 let source = ok("head", head(store, &from).await)?;
                 change(store, changed, size, how).await?;
                 let kept = [(&from, &source), (&to, &first), (&third, &second)];
@@ -369,7 +375,7 @@ async fn copies_take_new_attributes(cx: &Context) -> Outcome {
         let content = payload(size as u64, size);
         for source in [full(1), Attributes::default()] {
             let put = put_with(store, &from, content.clone(), &source).await;
-            let before = ok("put", put)?;
+            let before = description(store, &from, &ok("put", put)?).await?;
             for (what, attributes) in &new {
                 for to in ["fresh", "taken"] {
                     let to = key(format!("{to}/{size}"));
@@ -382,7 +388,8 @@ async fn copies_take_new_attributes(cx: &Context) -> Outcome {
                     let situation =
                         format!("copy of {size} bytes to {} with attributes: {what}", brief(&to));
                     let options = with_attributes(attributes.clone());
-                    let meta = ok(situation.clone(), copy(store, &from, &to, &options).await)?;
+                    let written = ok(situation.clone(), copy(store, &from, &to, &options).await)?;
+                    let meta = description(store, &to, &written).await?;
                     is_exactly(store, &to, &content, attributes, &meta, &situation).await?;
                     let after = format!("source after {situation}");
                     is_exactly(store, &from, &content, &source, &before, &after).await?;
@@ -398,7 +405,8 @@ async fn copy_onto_itself_needs_attributes(cx: &Context) -> Outcome {
     for size in [0, 100, 64 * KIB + 1, 5 * MIB] {
         let at = key(format!("self/{size}"));
         let content = payload(size as u64, size);
-        let mut meta = ok("put", put_with(store, &at, content.clone(), &full(1)).await)?;
+        let written = ok("put", put_with(store, &at, content.clone(), &full(1)).await)?;
+        let mut meta = description(store, &at, &written).await?;
         let result = copy(store, &at, &at, &plain()).await;
         let situation = format!("copy of {size} bytes onto itself without attributes");
         fails_with(situation.clone(), ErrorKind::InvalidArgument, result)?;
@@ -410,7 +418,8 @@ async fn copy_onto_itself_needs_attributes(cx: &Context) -> Outcome {
                 source_version: Some(old.clone()),
                 ..with_attributes(attributes.clone())
             };
-            meta = ok(situation.clone(), copy(store, &at, &at, &options).await)?;
+            let written = ok(situation.clone(), copy(store, &at, &at, &options).await)?;
+            meta = description(store, &at, &written).await?;
             is_exactly(store, &at, &content, &attributes, &meta, &situation).await?;
             holds(
                 format!("{situation}: version"),
@@ -524,7 +533,8 @@ async fn conditions_one_by_one(store: &dyn StorageProvider, size: usize) -> Outc
     }
     for (to, condition) in [(&free, absent), (&taken, WriteCondition::IfMatch(current))] {
         let situation = format!("copy of {size} bytes to {} with {condition:?}", brief(to));
-        let meta = ok(situation.clone(), copy(store, &from, to, &with(&condition)).await)?;
+        let written = ok(situation.clone(), copy(store, &from, to, &with(&condition)).await)?;
+        let meta = description(store, to, &written).await?;
         is_exactly(store, to, &content, &full(1), &meta, &situation).await?;
         let again = copy(store, &from, to, &with(&condition)).await;
         holds(
@@ -576,18 +586,19 @@ async fn race_copies(
     let mut winners = Vec::new();
     for (racer, outcome) in outcomes.into_iter().enumerate() {
         match outcome {
-            Ok(meta) => winners.push((racer as u64, meta)),
+            Ok(written) => winners.push((racer as u64, written)),
             lost_race => {
                 fails_with(format!("{situation}: a loser"), lost, lost_race)?;
             }
         }
     }
-    let [(racer, meta)] = &winners[..] else {
+    let [(racer, written)] = &winners[..] else {
         let names: Vec<_> = winners.iter().map(|(racer, _)| racer).collect();
         return Err(Failure::new(situation, "exactly one winner", format!("winners {names:?}")));
     };
     let content = stamped(*racer, size);
-    is_exactly(&**store, &to, &content, &full(*racer), meta, &situation).await
+    let meta = description(&**store, &to, written).await?;
+    is_exactly(&**store, &to, &content, &full(*racer), &meta, &situation).await
 }
 
 async fn copies_pin_the_source_version(cx: &Context) -> Outcome {
@@ -599,7 +610,7 @@ async fn copies_pin_the_source_version(cx: &Context) -> Outcome {
         let stale = ok("put", put_with(store, &from, content.clone(), &full(1)).await)?.version;
         ok("delete", store.delete(&from, &DeleteOptions::default()).await)?;
         let gone = ok("put", put_with(store, &from, content.clone(), &full(1)).await)?.version;
-        let meta = ok("overwrite", put_with(store, &from, content.clone(), &full(1)).await)?;
+        let current = ok("overwrite", put_with(store, &from, content.clone(), &full(1)).await)?;
         ok("put", put_with(store, &taken, payload(2, 70), &full(2)).await)?;
         ok("delete", store.delete(&free, &DeleteOptions::default()).await)?;
         let made_up = ok("making a version", Version::new("nobody-made-this"))?;
@@ -623,9 +634,10 @@ async fn copies_pin_the_source_version(cx: &Context) -> Outcome {
         for to in [&free, &taken] {
             let situation =
                 format!("copy of {size} bytes to {}, of the current version", brief(to));
-            let options = CopyOptions { source_version: Some(meta.version.clone()), ..plain() };
+            let options = CopyOptions { source_version: Some(current.version.clone()), ..plain() };
             let copied = ok(situation.clone(), copy(store, &from, to, &options).await)?;
-            is_exactly(store, to, &content, &full(1), &copied, &situation).await?;
+            let meta = description(store, to, &copied).await?;
+            is_exactly(store, to, &content, &full(1), &meta, &situation).await?;
         }
     }
     copies_of_a_moving_source_are_whole(cx, true).await?;
@@ -661,7 +673,8 @@ async fn pinned_duels(store: &Arc<dyn StorageProvider>) -> Outcome {
     for ((_, target, _), [overwrite, copied]) in sources.iter().zip(results) {
         ok("overwrite at once with a copy", overwrite)?;
         match copied {
-            Ok(meta) => {
+            Ok(written) => {
+                let meta = description(&**store, target, &written).await?;
                 is_exactly(&**store, target, &stamped(1, 16), &full(1), &meta, situation).await?;
             }
             refused => drop(fails_with(situation, ErrorKind::PreconditionFailed, refused)?),

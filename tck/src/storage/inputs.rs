@@ -15,7 +15,7 @@ use omni_contracts::{Body, Error, ErrorKind, Result};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::check::{Failure, Outcome, ok};
+use crate::check::{Failure, Outcome, equal, ok};
 
 pub(crate) const KIB: usize = 1 << 10;
 pub(crate) const MIB: usize = 1 << 20;
@@ -489,6 +489,19 @@ pub(crate) async fn read(store: &dyn StorageProvider, key: &Key) -> Result<(Obje
 /// Reads what is known about an object, without conditions.
 pub(crate) async fn head(store: &dyn StorageProvider, key: &Key) -> Result<ObjectMeta> {
     store.head(key, &GetOptions::default()).await
+}
+
+/// Reads what is known about an object that was just written, and expects what the write returned to be
+/// the same.
+pub(crate) async fn description(
+    store: &dyn StorageProvider,
+    key: &Key,
+    written: &Written,
+) -> std::result::Result<ObjectMeta, Failure> {
+    let name = brief(key);
+    let meta = ok(format!("head of {name} after a write"), head(store, key).await)?;
+    equal(format!("head of {name} against what the write returned"), written, &meta.written())?;
+    Ok(meta)
 }
 
 /// Lists all objects below `prefix`, once the declared listing delay has passed.

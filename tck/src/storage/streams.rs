@@ -6,15 +6,16 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use omni_contracts::storage::{
     ByteRange, Capability, CompleteOptions, CopyOptions, Crc32c, DeleteOptions, GetOptions,
-    GetResult, Key, ObjectMeta, PartNumber, PutOptions, StorageProvider,
+    GetResult, Key, PartNumber, PutOptions, StorageProvider, Written,
 };
 use omni_contracts::{Body, ErrorKind, Result};
 use rand::RngExt;
 use tokio::task::yield_now;
 
 use super::inputs::{
-    KIB, LARGE_SIZES, MIB, MakeBody, SMALL_SIZES, brief, chunked, has_content, has_no_object, head,
-    in_time, joined, key, listed, open, payload, put, read, same_bytes, stamped, streamed,
+    KIB, LARGE_SIZES, MIB, MakeBody, SMALL_SIZES, brief, chunked, description, has_content,
+    has_no_object, head, in_time, joined, key, listed, open, payload, put, read, same_bytes,
+    stamped, streamed,
 };
 use crate::check::{Failure, check, equal, fails_with, holds, ok};
 use crate::{Check, Context, Damage, Outcome};
@@ -238,7 +239,8 @@ async fn the_largest_size_holds(cx: &Context) -> Outcome {
         ("a stream without length", |content| streamed(content, &[65_537, 1], None)),
     ];
     let previous = key("previous");
-    let meta = ok("put", put(store, &previous, "previous").await)?;
+    let written = ok("put", put(store, &previous, "previous").await)?;
+    let meta = description(store, &previous, &written).await?;
     for (how, body) in bodies {
         let fits = key("fits");
         let content = payload(2, size);
@@ -280,14 +282,14 @@ async fn checksums_are_of_the_whole_content(cx: &Context) -> Outcome {
         ];
         for (how, key, body) in puts {
             let situation = format!("{how} of {size} bytes");
-            let meta = ok(situation.as_str(), put(store, key, body).await)?;
-            checksum_is(store, key, &content, &meta, &situation).await?;
+            let written = ok(situation.as_str(), put(store, key, body).await)?;
+            checksum_is(store, key, &content, &written, &situation).await?;
         }
         let situation = format!("copy of {size} bytes");
         let copied = key(format!("c/{size}"));
-        let meta = store.copy(&first, &copied, &CopyOptions::default()).await;
-        let meta = ok(situation.as_str(), meta)?;
-        checksum_is(store, &copied, &content, &meta, &situation).await?;
+        let written = store.copy(&first, &copied, &CopyOptions::default()).await;
+        let written = ok(situation.as_str(), written)?;
+        checksum_is(store, &copied, &content, &written, &situation).await?;
     }
     if store.capabilities().has(Capability::Multipart) {
         let least = (store.capabilities().limits.min_part_size as usize).max(1);
@@ -319,9 +321,9 @@ async fn multipart_checksum(store: &dyn StorageProvider, lengths: &[usize]) -> O
         }
         parts.push(part);
     }
-    let meta = store.complete_upload(&key, &upload, &parts, &CompleteOptions::default()).await;
-    let meta = ok(situation.as_str(), meta)?;
-    checksum_is(store, &key, &content, &meta, &situation).await
+    let written = store.complete_upload(&key, &upload, &parts, &CompleteOptions::default()).await;
+    let written = ok(situation.as_str(), written)?;
+    checksum_is(store, &key, &content, &written, &situation).await
 }
 
 /// Expects that the checksum, wherever it is reported, is that of the content.
@@ -329,7 +331,7 @@ async fn checksum_is(
     store: &dyn StorageProvider,
     key: &Key,
     content: &Bytes,
-    meta: &ObjectMeta,
+    written: &Written,
     situation: &str,
 ) -> Outcome {
     let expected = Crc32c::of(content);
@@ -338,7 +340,7 @@ async fn checksum_is(
     let half = content.len() as u64 / 2;
     let of_range = ok(format!("{situation}: get of a range"), open(store, key, half..).await)?;
     let reported = [
-        ("the write", meta.checksum),
+        ("the write", written.checksum),
         ("head", by_head.checksum),
         ("get", by_get.meta.checksum),
         ("get of a range", of_range.meta.checksum),
@@ -491,7 +493,8 @@ async fn read_beside(cx: &Context, changes: &[Change]) -> Outcome {
                 0 => content.clone().into(),
                 _ => chunked(content.clone(), &[65_536]),
             };
-            let stored = ok("put", put(store, &key, body).await)?;
+            let written = ok("put", put(store, &key, body).await)?;
+            let stored = description(store, &key, &written).await?;
             let half = size as u64 / 2 / 8 * 8;
             let ranges: [ByteRange; 4] =
                 [(..).into(), (..).into(), (half..).into(), (8..u64::MAX).into()];

@@ -11,7 +11,7 @@ use omni_contracts::{ErrorKind, Result};
 
 use super::attributes::{full, put_with};
 use super::inputs::{
-    KIB, brief, chunked, has_no_object, key, listed, payload, put, read, same_bytes,
+    KIB, brief, chunked, description, has_no_object, key, listed, payload, put, read, same_bytes,
 };
 use super::snapshot::all_versions;
 use crate::check::{Outcome, check, equal, fails_with, holds, ok};
@@ -37,7 +37,7 @@ pub(crate) const CHECKS: &[Check] = &[
 
 /// One stored version as it was written.
 #[derive(Clone)]
-struct Written {
+struct Stored {
     meta: ObjectMeta,
     content: Bytes,
     attributes: Attributes,
@@ -45,7 +45,7 @@ struct Written {
 
 /// What should be stored: all versions by key, oldest first, and whether the last is current.
 #[derive(Default)]
-struct History(BTreeMap<Key, (Vec<Written>, bool)>);
+struct History(BTreeMap<Key, (Vec<Stored>, bool)>);
 
 impl History {
     async fn write(
@@ -61,12 +61,13 @@ impl History {
         } else {
             put_with(store, at, chunked(content.clone(), &[7000]), &attributes).await
         };
-        let meta = ok(format!("put of {}", brief(at)), written)?;
-        self.add(at, Written { meta, content, attributes });
+        let written = ok(format!("put of {}", brief(at)), written)?;
+        let meta = description(store, at, &written).await?;
+        self.add(at, Stored { meta, content, attributes });
         Ok(())
     }
 
-    fn add(&mut self, at: &Key, written: Written) {
+    fn add(&mut self, at: &Key, written: Stored) {
         let (versions, current) = self.0.entry(at.clone()).or_default();
         versions.push(written);
         *current = true;
@@ -106,9 +107,9 @@ impl History {
             history.write(store, &key("same"), 1000, 50).await?;
         }
         let copied = store.copy(&key("same"), &key("copied"), &CopyOptions::default()).await;
-        let meta = ok("copy", copied)?;
+        let meta = description(store, &key("copied"), &ok("copy", copied)?).await?;
         let (content, attributes) = (payload(1000, 50), full(1000));
-        history.add(&key("copied"), Written { meta, content, attributes });
+        history.add(&key("copied"), Stored { meta, content, attributes });
         Ok(history)
     }
 
@@ -119,7 +120,7 @@ impl History {
             .filter(|(key, _)| key.as_str().starts_with(prefix))
             .map(|(key, (versions, current))| {
                 let last = versions.len() - 1;
-                let entry = |(position, written): (usize, &Written)| {
+                let entry = |(position, written): (usize, &Stored)| {
                     let is_current = *current && position == last;
                     (written.meta.version.clone(), written.meta.size, is_current)
                 };
@@ -204,7 +205,7 @@ fn of_version(version: &Version) -> GetOptions {
 async fn reads_as(
     store: &dyn StorageProvider,
     at: &Key,
-    written: &Written,
+    written: &Stored,
     situation: &str,
 ) -> Outcome {
     let meta = &written.meta;

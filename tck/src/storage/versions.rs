@@ -10,13 +10,14 @@ use futures_util::{StreamExt, stream};
 use omni_contracts::storage::{
     Attributes, Capability, CompleteOptions, CopyOptions, DeleteOptions, GetOptions, Key,
     ObjectMeta, PartNumber, PutOptions, ReadCondition, StorageProvider, Version, WriteCondition,
+    Written,
 };
 use omni_contracts::{Body, ErrorKind};
 use tokio::sync::Barrier;
 
 use super::inputs::{
-    MIB, chunked, has_content, head, joined, key, listed, open, payload, put, read, same_bytes,
-    streamed,
+    MIB, chunked, description, has_content, head, joined, key, listed, open, payload, put, read,
+    same_bytes, streamed,
 };
 use crate::check::{Failure, check, equal, fails_with, holds, ok};
 use crate::{Check, Context, Evidence, Outcome};
@@ -46,7 +47,7 @@ pub(crate) const CHECKS: &[Check] = &[
 
 async fn versions_agree(cx: &Context) -> Outcome {
     let store = &*cx.open().await?;
-    let mut current: Vec<(Key, ObjectMeta)> = Vec::new();
+    let mut current: Vec<(Key, Written)> = Vec::new();
     for (number, size) in
         [0, 1, 4096, 65_537, MIB + 1, 5 * MIB + 1, 8 * MIB].into_iter().enumerate()
     {
@@ -61,24 +62,24 @@ async fn versions_agree(cx: &Context) -> Outcome {
         for (how, body) in bodies {
             let situation = format!("{how} of {size} bytes");
             let options = options_with(how);
-            let meta = ok(situation.as_str(), store.put(&key, body, &options).await)?;
-            version_is(store, &key, &meta, &situation).await?;
+            let written = ok(situation.as_str(), store.put(&key, body, &options).await)?;
+            version_is(store, &key, &written, &situation).await?;
             current.retain(|(known, _)| *known != key);
-            current.push((key.clone(), meta));
+            current.push((key.clone(), written));
         }
         let copied = self::key(format!("copies/{size}"));
-        let meta = store.copy(&key, &copied, &CopyOptions::default()).await;
-        let meta = ok(format!("copy of {size} bytes"), meta)?;
-        version_is(store, &copied, &meta, &format!("copy of {size} bytes")).await?;
+        let written = store.copy(&key, &copied, &CopyOptions::default()).await;
+        let written = ok(format!("copy of {size} bytes"), written)?;
+        version_is(store, &copied, &written, &format!("copy of {size} bytes")).await?;
     }
     // Later writes of other keys change nothing.
-    for (key, meta) in &current {
-        version_is(store, key, meta, "after writes of other keys").await?;
+    for (key, written) in &current {
+        version_is(store, key, written, "after writes of other keys").await?;
     }
     if store.capabilities().has(Capability::Multipart) {
         let key = key("dir/multipart");
-        let meta = multipart(store, &key, payload(1, 1000)).await?;
-        version_is(store, &key, &meta, "a multipart upload").await?;
+        let written = multipart(store, &key, payload(1, 1000)).await?;
+        version_is(store, &key, &written, "a multipart upload").await?;
     }
     Ok(())
 }
@@ -95,7 +96,7 @@ async fn multipart(
     store: &dyn StorageProvider,
     key: &Key,
     content: Bytes,
-) -> Result<ObjectMeta, Failure> {
+) -> Result<Written, Failure> {
     let upload = store.create_upload(key, &PutOptions::default()).await;
     let upload = ok("create_upload", upload)?;
     let number = ok("a part number", PartNumber::new(1))?;
@@ -108,17 +109,17 @@ async fn multipart(
 async fn version_is(
     store: &dyn StorageProvider,
     key: &Key,
-    meta: &ObjectMeta,
+    written: &Written,
     situation: &str,
 ) -> Outcome {
     let by_head = ok(format!("{situation}: head"), head(store, key).await)?;
-    equal(format!("{situation}: version by head"), &meta.version, &by_head.version)?;
+    equal(format!("{situation}: version by head"), &written.version, &by_head.version)?;
     let by_get = ok(format!("{situation}: get"), open(store, key, ..).await)?;
-    equal(format!("{situation}: version by get"), &meta.version, &by_get.meta.version)?;
+    equal(format!("{situation}: version by get"), &written.version, &by_get.meta.version)?;
     let by_range = ok(format!("{situation}: get of no bytes"), open(store, key, 0..0).await)?;
     equal(
         format!("{situation}: version by get of no bytes"),
-        &meta.version,
+        &written.version,
         &by_range.meta.version,
     )?;
     for prefix in [key.as_str(), "dir/", ""] {
@@ -131,7 +132,7 @@ async fn version_is(
         if key.as_str().starts_with(prefix) {
             equal(
                 format!("{situation}: versions by list of {prefix:?}"),
-                &vec![&meta.version],
+                &vec![&written.version],
                 &versions,
             )?;
         }
@@ -171,9 +172,9 @@ async fn every_write_has_a_new_version(cx: &Context) -> Outcome {
                 }),
                 _ => ("a put of the same bytes", put(&*store, &target, content.clone()).await),
             };
-            let meta = ok(how, result)?;
-            seen.add(&meta.version, how)?;
-            last = Some(meta);
+            let written = ok(how, result)?;
+            seen.add(&written.version, how)?;
+            last = Some(written);
         }
         if let Some(last) = last {
             let now = ok("head", head(&*store, &target).await)?;
@@ -460,8 +461,9 @@ async fn modified_is_the_time_of_the_write(cx: &Context) -> Outcome {
                     store.copy(&source, &key, &CopyOptions::default()).await
                 }
             };
-            let meta = ok("a write", result)?;
+            let written = ok("a write", result)?;
             let after = SystemTime::now();
+            let meta = description(store, &key, &written).await?;
             let situation = format!("modified of an object of {size} bytes, way {way} of writing");
             holds(
                 situation.as_str(),
@@ -485,11 +487,13 @@ async fn modified_is_the_time_of_the_write(cx: &Context) -> Outcome {
             last = None;
         }
         let before = SystemTime::now();
-        let meta = ok("put", put(store, &timed, body).await)?;
+        let written = ok("put", put(store, &timed, body).await)?;
+        let after = SystemTime::now();
+        let meta = description(store, &timed, &written).await?;
         holds(
             if last.is_some() { "modified after put over an object" } else { "modified after put" },
-            meta.modified + tolerance >= before && meta.modified <= SystemTime::now() + tolerance,
-            format!("since {before:?}, {tolerance:?} more or less"),
+            meta.modified + tolerance >= before && meta.modified <= after + tolerance,
+            format!("between {before:?} and {after:?}, {tolerance:?} more or less"),
             meta.modified,
         )?;
         if let Some(last) = &last {
@@ -501,6 +505,7 @@ async fn modified_is_the_time_of_the_write(cx: &Context) -> Outcome {
     // one's time must not have moved.
     let first = ok("put", put(store, &timed, "first").await)?;
     let started = Instant::now();
+    let first = description(store, &timed, &first).await?;
     tokio::time::sleep(precision * 3 + Duration::from_millis(5)).await;
     let about = ok("head", head(store, &timed).await)?;
     equal("modified of an object that rested", &first.modified, &about.modified)?;
@@ -509,6 +514,7 @@ async fn modified_is_the_time_of_the_write(cx: &Context) -> Outcome {
     equal("modified by list of an object that rested", &vec![first.modified], &times)?;
     let rested = started.elapsed();
     let second = ok("put over an object", put(store, &timed, "second").await)?;
+    let second = description(store, &timed, &second).await?;
     not_before(&first, &second)?;
     let between = second.modified.duration_since(first.modified).unwrap_or_default();
     holds(

@@ -109,7 +109,7 @@ impl StorageProvider for Trivial {
                 puts: last.puts + 1,
             };
         }
-        Ok(self.meta())
+        Ok(self.meta().written())
     }
 
     async fn get(&self, key: &Key, _: &GetOptions) -> Result<GetResult> {
@@ -167,7 +167,7 @@ impl StorageProvider for Trivial {
 
     async fn copy(&self, _: &Key, to: &Key, _: &CopyOptions) -> Result<Written> {
         self.answer(Operation::Copy, to.as_str())?;
-        Ok(self.meta())
+        Ok(self.meta().written())
     }
 
     async fn create_upload(&self, key: &Key, _: &PutOptions) -> Result<UploadId> {
@@ -199,7 +199,7 @@ impl StorageProvider for Trivial {
         _: &[Part],
         _: &CompleteOptions,
     ) -> Result<Written> {
-        self.answer(Operation::CompleteUpload, key.as_str()).map(|()| self.meta())
+        self.answer(Operation::CompleteUpload, key.as_str()).map(|()| self.meta().written())
     }
 
     async fn abort_upload(&self, key: &Key, _: &UploadId) -> Result<()> {

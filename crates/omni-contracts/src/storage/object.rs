@@ -1,4 +1,4 @@
-//! What is known about an object, and what reading and deleting it returns.
+//! What is known about an object, and what writing, reading and deleting it returns.
 
 use std::fmt;
 use std::ops::Range;

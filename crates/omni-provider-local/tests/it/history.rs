@@ -6,7 +6,7 @@ use omni_contracts::storage::{
 };
 use omni_provider_local::{LocalSettings, LocalStorage};
 
-use crate::store::{Folder, LARGE, bytes, delete, get, key, put};
+use crate::store::{Folder, LARGE, bytes, delete, get, head, key, put};
 
 async fn open(folder: &Folder) -> LocalStorage {
     let settings = LocalSettings { versioning: true, ..folder.settings() };
@@ -38,7 +38,9 @@ async fn versions_are_kept_listed_read_and_removed() {
     let contents = [bytes(1, 10), bytes(2, LARGE), bytes(3, 0), bytes(4, LARGE)];
     let mut made = Vec::new();
     for content in &contents {
-        made.push(put(&store, "a", content.clone()).await.unwrap());
+        let written = put(&store, "a", content.clone()).await.unwrap();
+        made.push(head(&store, "a").await.unwrap());
+        assert_eq!(made[made.len() - 1].written(), written);
     }
     put(&store, "b", "x").await.unwrap();
     delete(&store, "b").await.unwrap();

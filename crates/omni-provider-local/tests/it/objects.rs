@@ -22,11 +22,11 @@ async fn contents_of_every_size_come_back() {
     let store = folder.open().await;
     for (seed, size) in SIZES.into_iter().enumerate() {
         let content = bytes(seed as u64, size);
-        let meta = put(&store, "a", content.clone()).await.unwrap();
-        assert_eq!(meta.size, size as u64);
-        assert_eq!(meta.checksum, Some(Crc32c::of(&content)));
+        let written = put(&store, "a", content.clone()).await.unwrap();
+        assert_eq!(written.size, size as u64);
+        assert_eq!(written.checksum, Some(Crc32c::of(&content)));
         assert_eq!(get(&store, "a").await.unwrap(), content);
-        assert_eq!(head(&store, "a").await.unwrap(), meta);
+        assert_eq!(head(&store, "a").await.unwrap().written(), written);
         assert_eq!(folder.files_of(&store).await.len(), usize::from(size > 64 << 10));
     }
     let deleted = delete(&store, "a").await.unwrap();
@@ -220,6 +220,8 @@ async fn conditions_and_write_ids() {
         let error = store.delete(&name, &stale).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PreconditionFailed);
     }
+    let earlier = head(&store, "c").await.unwrap();
+    assert_eq!(earlier.written(), second);
     let current =
         DeleteOptions { if_match: Some(second.version.clone()), ..DeleteOptions::default() };
     store.delete(&name, &current).await.unwrap();
@@ -227,7 +229,7 @@ async fn conditions_and_write_ids() {
     assert_eq!(error.kind(), ErrorKind::PreconditionFailed);
     let third = create(&store, "c", "1").await.unwrap();
     assert!(third.version != first.version && third.version != second.version);
-    assert!(third.modified >= second.modified);
+    assert!(head(&store, "c").await.unwrap().modified >= earlier.modified);
 }
 
 #[tokio::test]
@@ -246,7 +248,9 @@ async fn a_copy_is_independent_of_its_source() {
         let copy =
             CopyOptions { source_version: Some(source.version.clone()), ..CopyOptions::default() };
         let target = store.copy(&from, &to, &copy).await.unwrap();
-        assert_eq!(target.attributes, attributes);
+        let copied = head(&store, "to").await.unwrap();
+        assert_eq!(copied.written(), target);
+        assert_eq!(copied.attributes, attributes);
         assert_ne!(target.version, source.version);
         put(&store, "from", "overwritten").await.unwrap();
         assert_eq!(get(&store, "to").await.unwrap(), content);
@@ -259,7 +263,9 @@ async fn a_copy_is_independent_of_its_source() {
         assert_eq!(itself.unwrap_err().kind(), ErrorKind::InvalidArgument);
         let replaced =
             CopyOptions { attributes: Some(Attributes::none()), ..CopyOptions::default() };
-        let meta = store.copy(&to, &to, &replaced).await.unwrap();
+        let written = store.copy(&to, &to, &replaced).await.unwrap();
+        let meta = head(&store, "to").await.unwrap();
+        assert_eq!(meta.written(), written);
         assert!(meta.attributes.is_empty());
         assert_eq!(get(&store, "to").await.unwrap(), content);
         assert_eq!(folder.files_of(&store).await.len(), usize::from(size == LARGE));

@@ -83,7 +83,7 @@ pub(crate) async fn create(
     store: &dyn StorageProvider,
     name: &str,
     body: impl Into<Body> + Send,
-) -> Result<ObjectMeta> {
+) -> Result<Written> {
     let options = PutOptions { condition: WriteCondition::IfAbsent, ..PutOptions::default() };
     store.put(&key(name), body.into(), &options).await
 }

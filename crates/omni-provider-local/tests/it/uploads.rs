@@ -80,11 +80,13 @@ async fn parts_are_joined_by_number_and_another_instance_completes() {
             checksum: Some(Crc32c::of(&content)),
             condition: WriteCondition::IfMatch(head(&other, "u").await.unwrap().version),
         };
-        let meta = complete(parts.clone(), options).await.unwrap();
-        assert_eq!(meta.checksum, Some(Crc32c::of(&content)));
+        let written = complete(parts.clone(), options).await.unwrap();
+        assert_eq!(written.checksum, Some(Crc32c::of(&content)));
+        let meta = head(&other, "u").await.unwrap();
+        assert_eq!(meta.written(), written);
         assert_eq!(meta.attributes.content_type.as_deref(), Some("text/plain"));
         assert!(get(&other, "u").await.unwrap() == content);
-        assert_eq!(complete(parts.clone(), default()).await.unwrap(), meta);
+        assert_eq!(complete(parts.clone(), default()).await.unwrap(), written);
         let files = usize::from(content.len() > 64 << 10);
         assert_eq!(folder.files_of(&other).await.len(), files, "{sizes:?}");
         let page = other.list_uploads(&Prefix::ALL, None).await.unwrap();

@@ -26,8 +26,10 @@ async fn what_a_writer_writes_a_reader_reads() {
                 writer.write_all(piece).await.unwrap();
             }
             writer.flush().await.unwrap();
-            let meta = writer.finish().await.unwrap();
-            assert_eq!(meta.size, size as u64);
+            let written = writer.finish().await.unwrap();
+            assert_eq!(written.size, size as u64);
+            let meta = storage.head("a").await.unwrap();
+            assert_eq!(meta.written(), written);
             assert_eq!(meta.attributes.content_type.as_deref(), Some("text/plain"));
             let mut found = Vec::new();
             let mut reader = storage.get("a").await.unwrap().reader();
@@ -48,7 +50,7 @@ async fn shutdown_publishes_and_only_then() {
         writer.shutdown().await.unwrap();
         assert_eq!(storage.get("a").await.unwrap().text().await.unwrap(), "hello");
         assert!(writer.write_all(b"more").await.is_err());
-        assert_eq!(writer.finish().await.unwrap(), storage.head("a").await.unwrap());
+        assert_eq!(writer.finish().await.unwrap(), storage.head("a").await.unwrap().written());
     }
 }
 

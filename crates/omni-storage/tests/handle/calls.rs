@@ -17,7 +17,7 @@ fn kind<T>(result: Result<T>) -> Option<ErrorKind> {
 async fn puts_take_conditions_attributes_and_checksums() {
     let (_folder, storages) = storages().await;
     for storage in storages {
-        let meta = storage
+        let written = storage
             .put("a", "one")
             .if_absent()
             .content_type("text/plain")
@@ -31,24 +31,26 @@ async fn puts_take_conditions_attributes_and_checksums() {
             .await
             .unwrap();
         let found = storage.head("a").await.unwrap();
-        assert_eq!(found, meta);
+        assert_eq!(found.written(), written);
         assert_eq!(found.attributes.content_type.as_deref(), Some("text/plain"));
         assert_eq!(found.attributes.fields().filter(|(_, value)| value.is_some()).count(), 5);
         assert_eq!(found.attributes.metadata["owner"], "ä");
 
         // The same write again, not another's object.
         let id = WriteId::new("w-1").unwrap();
-        assert_eq!(storage.put("a", "one").if_absent().write_id(id).await.unwrap(), meta);
+        assert_eq!(storage.put("a", "one").if_absent().write_id(id).await.unwrap(), written);
         assert_eq!(kind(storage.put("a", "two").if_absent().await), Some(ErrorKind::AlreadyExists));
-        let new = storage.put("a", "two").if_match(meta.version.clone()).await.unwrap();
-        let stale = storage.put("a", "three").if_match(meta.version.clone()).await;
+        let new = storage.put("a", "two").if_match(written.version.clone()).await.unwrap();
+        let stale = storage.put("a", "three").if_match(written.version).await;
         assert_eq!(kind(stale), Some(ErrorKind::PreconditionFailed));
-        assert!(new.attributes.is_empty(), "what an overwrite does not state is cleared");
+        let overwritten = storage.head("a").await.unwrap();
+        assert_eq!(overwritten.written(), new);
+        assert!(overwritten.attributes.is_empty(), "what an overwrite does not state is cleared");
         let corrupt = storage.put("a", "four").checksum(Crc32c::of(b"five")).await;
         assert_eq!(kind(corrupt), Some(ErrorKind::Corrupt));
         assert_eq!(storage.get("a").await.unwrap().text().await.unwrap(), "two");
-        let kept = storage.put("b", "").attributes((*meta.attributes).clone()).await.unwrap();
-        assert_eq!(kept.attributes, meta.attributes);
+        storage.put("b", "").attributes((*found.attributes).clone()).await.unwrap();
+        assert_eq!(storage.head("b").await.unwrap().attributes, found.attributes);
     }
 }
 
@@ -153,7 +155,10 @@ async fn copies_keep_or_replace_attributes() {
     for storage in storages {
         let source = storage.put("a", "one").content_type("text/plain").await.unwrap();
         let copied = storage.copy("a", "b").if_absent().await.unwrap();
-        assert_eq!(copied.attributes, source.attributes);
+        let meta = storage.head("b").await.unwrap();
+        assert_eq!(meta.written(), copied);
+        assert_eq!(meta.attributes.content_type.as_deref(), Some("text/plain"));
+        assert_eq!(meta.attributes, storage.head("a").await.unwrap().attributes);
         assert_eq!(kind(storage.copy("a", "b").if_absent().await), Some(ErrorKind::AlreadyExists));
         let replaced = storage
             .copy("a", "b")
@@ -162,8 +167,10 @@ async fn copies_keep_or_replace_attributes() {
             .metadata("k", "v")
             .await
             .unwrap();
-        assert_eq!(replaced.attributes.content_type, None);
-        assert_eq!(replaced.attributes.metadata["k"], "v");
+        let meta = storage.head("b").await.unwrap();
+        assert_eq!(meta.written(), replaced);
+        assert_eq!(meta.attributes.content_type, None);
+        assert_eq!(meta.attributes.metadata["k"], "v");
         assert_eq!(storage.get("b").await.unwrap().text().await.unwrap(), "one");
         assert_eq!(kind(storage.copy("a/", "b").await), Some(ErrorKind::InvalidArgument));
     }
@@ -185,13 +192,15 @@ async fn uploads_in_parts() {
 
         let wrong = storage.complete_upload("a", &upload, &received).checksum(Crc32c::of(b"x"));
         assert_eq!(kind(wrong.await), Some(ErrorKind::Corrupt));
-        let meta = storage
+        let written = storage
             .complete_upload("a", &upload, &received)
             .if_absent()
             .checksum(Crc32c::of(b"onetwo"))
             .await
             .unwrap();
-        assert_eq!(meta.size, 6);
+        assert_eq!(written.size, 6);
+        let meta = storage.head("a").await.unwrap();
+        assert_eq!(meta.written(), written);
         assert_eq!(meta.attributes.content_type.as_deref(), Some("text/plain"));
         storage.abort_upload("a", &upload).await.unwrap();
     }

@@ -12,8 +12,12 @@ async fn a_transfer_keeps_content_and_attributes() {
         for size in [0, 1, 3_000_000] {
             let content = vec![7; size];
             let put = from.put("a", content.clone()).content_type("text/plain").metadata("k", "ä");
-            let source = put.await.unwrap();
-            let stored = transfer::copy(from, "a", to, "b").await.unwrap();
+            put.await.unwrap();
+            let source = from.head("a").await.unwrap();
+            assert_eq!(source.attributes.metadata["k"], "ä");
+            let written = transfer::copy(from, "a", to, "b").await.unwrap();
+            let stored = to.head("b").await.unwrap();
+            assert_eq!(stored.written(), written);
             assert_eq!((stored.size, &stored.attributes), (source.size, &source.attributes));
             assert!(to.get("b").await.unwrap().bytes().await.unwrap() == content);
         }

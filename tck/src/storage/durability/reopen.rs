@@ -6,7 +6,7 @@ use futures_util::TryStreamExt;
 use omni_contracts::storage::{
     Attributes, Capability, CompleteOptions, CopyOptions, DeleteOptions, GetOptions, Key,
     ListEntry, ListRequest, ObjectMeta, Part, PartNumber, PutOptions, StorageProvider, UploadId,
-    list_all,
+    Written, list_all,
 };
 use omni_contracts::{ErrorKind, Result};
 
@@ -20,6 +20,8 @@ const SIZES: [u64; 8] = [0, 1, 100, 4096, 65_536, 65_537, 1_048_577, 5_000_000];
 struct Stored {
     key: Key,
     content: Content,
+    attributes: Arc<Attributes>,
+    written: Written,
     meta: ObjectMeta,
 }
 
@@ -28,6 +30,23 @@ struct Left {
     objects: Vec<Stored>,
     deleted: Vec<Key>,
     upload: Option<(Key, UploadId, Vec<Part>)>,
+}
+
+impl Left {
+    /// Remembers an object that was just written.
+    async fn keep(
+        &mut self,
+        store: &dyn StorageProvider,
+        key: Key,
+        content: Content,
+        attributes: &Arc<Attributes>,
+        written: Written,
+    ) -> Result<()> {
+        let meta = store.head(&key, &GetOptions::default()).await?;
+        let attributes = Arc::clone(attributes);
+        self.objects.push(Stored { key, content, attributes, written, meta });
+        Ok(())
+    }
 }
 
 pub(super) async fn what_was_acknowledged_is_there_after_reopening(cx: &Context) -> Outcome {
@@ -62,28 +81,29 @@ async fn write(store: &dyn StorageProvider) -> Result<Left> {
             }),
             ..PutOptions::default()
         };
+        let attributes = &options.attributes;
         let content = |way: u64| Content::new(number * 10 + way, size);
         let key = |name: &str| Key::new(format!("{name}/{number}"));
         let body = |content: Content| content.bytes().into();
 
         let whole = store.put(&key("whole")?, body(content(1)), &options).await?;
-        left.objects.push(Stored { key: key("whole")?, content: content(1), meta: whole });
+        left.keep(store, key("whole")?, content(1), attributes, whole).await?;
         let streamed = content(2).stream(50_000, None);
         let streamed = store.put(&key("stream")?, streamed, &options).await?;
-        left.objects.push(Stored { key: key("stream")?, content: content(2), meta: streamed });
+        left.keep(store, key("stream")?, content(2), attributes, streamed).await?;
         let copied = store.copy(&key("whole")?, &key("copy")?, &CopyOptions::default()).await?;
-        left.objects.push(Stored { key: key("copy")?, content: content(1), meta: copied });
+        left.keep(store, key("copy")?, content(1), attributes, copied).await?;
         // Overwritten by something shorter, deleted, deleted and written again.
         store.put(&key("again")?, Content::new(3, size + 10_000).bytes().into(), &options).await?;
         let again = store.put(&key("again")?, body(content(4)), &PutOptions::default()).await?;
-        left.objects.push(Stored { key: key("again")?, content: content(4), meta: again });
+        left.keep(store, key("again")?, content(4), &Attributes::none(), again).await?;
         store.put(&key("deleted")?, body(content(5)), &options).await?;
         store.delete(&key("deleted")?, &DeleteOptions::default()).await?;
         left.deleted.push(key("deleted")?);
         store.put(&key("back")?, body(content(6)), &options).await?;
         store.delete(&key("back")?, &DeleteOptions::default()).await?;
         let back = store.put(&key("back")?, content(7).stream(999, Some(size)), &options).await?;
-        left.objects.push(Stored { key: key("back")?, content: content(7), meta: back });
+        left.keep(store, key("back")?, content(7), attributes, back).await?;
     }
     if store.capabilities().has(Capability::Multipart) {
         let key = Key::new("upload/done")?;
@@ -91,8 +111,8 @@ async fn write(store: &dyn StorageProvider) -> Result<Left> {
         let body = PART.bytes().into();
         let part = store.upload_part(&key, &upload, PartNumber::new(1)?, body).await?;
         let options = CompleteOptions::default();
-        let meta = store.complete_upload(&key, &upload, &[part], &options).await?;
-        left.objects.push(Stored { key, content: PART, meta });
+        let written = store.complete_upload(&key, &upload, &[part], &options).await?;
+        left.keep(store, key, PART, &Attributes::none(), written).await?;
 
         let key = Key::new("upload/unfinished")?;
         let upload = store.create_upload(&key, &PutOptions::default()).await?;
@@ -104,9 +124,11 @@ async fn write(store: &dyn StorageProvider) -> Result<Left> {
 }
 
 async fn verify(store: &dyn StorageProvider, left: &Left, times: &str) -> Outcome {
-    for Stored { key, content, meta } in &left.objects {
+    for Stored { key, content, attributes, written, meta } in &left.objects {
         let situation = format!("get of {key:?} after the store was opened again {times}");
         let got = ok(&situation, store.get(key, &GetOptions::default()).await)?;
+        equal(format!("{situation}: what was acknowledged"), written, &got.meta.written())?;
+        equal(format!("{situation}: the attributes"), attributes, &got.meta.attributes)?;
         equal(format!("{situation}: the description"), meta, &got.meta)?;
         let wrong = ok(&situation, content.compare(got.body).await)?;
         equal(format!("{situation}: the first wrong byte"), &None, &wrong)?;

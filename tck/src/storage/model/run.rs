@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use omni_contracts::Result;
 use omni_contracts::storage::{
-    Capabilities, CompleteOptions, CopyOptions, Crc32c, DeleteOptions, Key, ObjectMeta, Part,
-    PutOptions, StorageProvider, UploadId, WriteId, delete_prefix,
+    Capabilities, CompleteOptions, CopyOptions, Crc32c, DeleteOptions, GetOptions, Key, ObjectMeta,
+    Part, PutOptions, StorageProvider, UploadId, WriteId, Written, delete_prefix,
 };
 
 use super::compare::{Stop, Verdict, agreed, differ, existed, same};
@@ -20,7 +20,7 @@ pub(super) struct Run {
     pub(super) model: Store,
     pub(super) handles: [Arc<dyn StorageProvider>; 2],
     pub(super) capabilities: Capabilities,
-    /// What the provider said when it made each version.
+    /// What the provider said of each version when it had made it.
     pub(super) receipts: BTreeMap<u64, ObjectMeta>,
     /// The versions that each key ever had, in their order.
     pub(super) versions: BTreeMap<String, Vec<u64>>,
@@ -122,7 +122,7 @@ impl Run {
                 }
                 let expected = self.model.put(text, write);
                 let seen = store.put(&name(text), source.body(), &options).await;
-                self.written(text, expected, seen)
+                self.written(store.as_ref(), text, expected, seen).await
             }
             Op::RepeatPut { key } => {
                 let text = &KEYS[*key];
@@ -135,7 +135,7 @@ impl Run {
                 }
                 let expected = self.model.put(text, write);
                 let seen = store.put(&name(text), source.body(), &options).await;
-                self.written(text, expected, seen)
+                self.written(store.as_ref(), text, expected, seen).await
             }
             Op::Get { key, range, reading } => {
                 self.get(store.as_ref(), &KEYS[*key], *range, reading).await
@@ -224,7 +224,7 @@ impl Run {
                 let expected = self.model.copy(from, to, source, condition, attributes);
                 self.copies.extend(expected.iter());
                 let seen = store.copy(&name(from), &name(to), &options).await;
-                self.written(to, expected, seen)
+                self.written(store.as_ref(), to, expected, seen).await
             }
             Op::CreateUpload { key, attributes } => {
                 let text = &KEYS[*key];
@@ -324,16 +324,25 @@ impl Run {
         if expected.is_ok() {
             self.completions.insert(upload, (stated, condition));
         }
-        self.written(key, expected, seen)
+        self.written(store, key, expected, seen).await
     }
 
     /// Compares what a write gave, and remembers the provider's token of a new version.
-    fn written(&mut self, key: &str, expected: Outcome<u64>, seen: Result<ObjectMeta>) -> Verdict {
-        let (version, meta) = agreed(expected, seen)?;
+    async fn written(
+        &mut self,
+        store: &dyn StorageProvider,
+        key: &str,
+        expected: Outcome<u64>,
+        seen: Result<Written>,
+    ) -> Verdict {
+        let (version, written) = agreed(expected, seen)?;
         if let Some(receipt) = self.receipts.get(&version) {
-            same("the description", receipt, &meta)?;
+            same("what was written", &receipt.written(), &written)?;
             return Ok(format!("version {version} again"));
         }
+        let head = store.head(&name(key), &GetOptions::default()).await;
+        let (_, meta) = agreed(Ok(()), head)?;
+        same("what was written, by head", &written, &meta.written())?;
         let object = &self.model.objects[key];
         let sum = Crc32c::of(&object.content);
         same("the size", &(object.content.len() as u64), &meta.size)?;
