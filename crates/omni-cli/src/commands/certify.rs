@@ -113,13 +113,18 @@ impl Certify {
             "verdict": verdict.as_str(),
             "passed": report.count("passed"),
             "failed": report.count("failed"),
+            "deviating": report.count("deviates"),
             "not_claimed": report.count("not claimed"),
             "untested": report.count("untested"),
             "seed": report.seed,
             "report": written,
         });
+        let deviating = match report.count("deviates") {
+            0 => String::new(),
+            count => format!(" {count} broken by the back-end itself,"),
+        };
         let mut text = format!(
-            "\n{}: {}{}\n{} passed, {} failed, {} not claimed, {} untested; seed {}",
+            "\n{}: {}{}\n{} passed, {} failed,{deviating} {} not claimed, {} untested; seed {}",
             report.subject,
             verdict.as_str(),
             if whole { "" } else { ", only the selected clauses ran" },
@@ -135,7 +140,7 @@ impl Certify {
         print(context.form, &value, &text)?;
         match verdict {
             // Nothing failed of what was selected.
-            Verdict::Certified | Verdict::Incomplete => Ok(()),
+            Verdict::Certified | Verdict::Deviating | Verdict::Incomplete => Ok(()),
             Verdict::NotCertified => Err(Exit::Negative),
         }
     }
@@ -189,6 +194,9 @@ fn line(result: &ClauseReport) -> String {
             let explained = result.explain().unwrap_or_default().replace('\n', "\n    ");
             format!("FAILED       {}  {name}\n    {explained}\n", result.id)
         }
+        Status::Deviates { reason, evidence, .. } => {
+            format!("deviates     {}  {name}: {reason}\n    evidence: {evidence}", result.id)
+        }
         Status::NotClaimed { capability } => {
             format!("not claimed  {}  needs {capability}", result.id)
         }
@@ -198,12 +206,19 @@ fn line(result: &ClauseReport) -> String {
 }
 
 fn value(result: &ClauseReport) -> serde_json::Value {
+    let deviation = match &result.status {
+        Status::Deviates { reason, evidence, failure } => {
+            Some(json!({ "reason": reason, "evidence": evidence, "failure": failure }))
+        }
+        _ => None,
+    };
     json!({
         "clause": result.id,
         "check": result.check,
         "status": result.status.as_str(),
         "duration_ms": result.duration_ms,
         "failure": result.explain(),
+        "deviation": deviation,
     })
 }
 
