@@ -6,6 +6,8 @@
 pub mod check;
 mod context;
 mod deviation;
+#[cfg(unix)]
+pub mod emulators;
 mod harness;
 mod history;
 #[cfg(feature = "provider-local")]
