@@ -146,8 +146,8 @@ impl Session {
         Declared::new(&self.product, &self.capabilities)
     }
 
-    /// The outcome of a clause, where nothing has to run for it. Where there is a deviation that
-    /// cannot be used, nothing runs either, but that is no good outcome.
+    /// The outcome of a clause that is left out. One with a deviation never is: where nothing can run
+    /// for it, it fails.
     pub(crate) fn known(&self, planned: &Planned) -> Option<Status> {
         let known = planned.known(&self.capabilities)?;
         self.deviation(planned).is_none().then_some(known)

@@ -232,7 +232,7 @@ impl Report {
         let claimed: Vec<_> =
             self.clauses.iter().filter(|c| c.claimed).map(|c| &c.status).collect();
         let any = |wanted: fn(&Status) -> bool| claimed.iter().any(|status| wanted(status));
-        // One that is not claimed fails where it has a deviation.
+        // Not only among the claimed: a deviation of another clause is a failure.
         if claimed.is_empty() || self.failures().next().is_some() {
             Verdict::NotCertified
         } else if any(|status| *status == Status::NotRun) {

@@ -102,6 +102,35 @@ fn what_is_not_claimed_or_not_tested_uses_no_deviation() {
     }
 }
 
+/// A subject whose back-end is not to be had.
+struct Unprepared;
+
+#[async_trait]
+impl Subject for Unprepared {
+    fn name(&self) -> &str {
+        "unprepared"
+    }
+
+    fn evidence(&self) -> Evidence {
+        Evidence::Embedded
+    }
+
+    async fn prepare(&self) -> omni_contracts::Result<()> {
+        Err(omni_contracts::Error::invalid("no server"))
+    }
+
+    async fn open(&self, _: &Place<'_>) -> omni_contracts::Result<Arc<dyn StorageProvider>> {
+        panic!("opened without its server")
+    }
+}
+
+#[test]
+fn what_cannot_be_prepared_is_not_certified() {
+    let report = certify(Arc::new(Unprepared), &Options::default(), &mut |_| {});
+    assert_eq!(report.verdict(), Verdict::NotCertified);
+    assert!(report.unreachable.unwrap().contains("no server"));
+}
+
 #[test]
 fn a_wrong_declaration_is_no_run() {
     let report = run(Declaring::new(&["STO-001", "STO-001"]), "STO-001");
