@@ -312,3 +312,38 @@ impl Subject for Instance {
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tck::Failure;
+
+    use super::*;
+
+    #[test]
+    fn what_the_back_end_breaks_is_shown_and_fails_nothing() {
+        let subject = Arc::new(tck::subjects::Memory::default());
+        let options = Options { only: vec!["STO-001".to_owned()], ..Options::default() };
+        let mut report = tck::certify(subject, &options, &mut |_| {});
+        for clause in report.clauses.iter_mut().filter(|clause| clause.claimed) {
+            clause.status = Status::Passed;
+        }
+        report.clauses[0].status = Status::Deviates {
+            reason: "it forgets".to_owned(),
+            evidence: "GET /a: 404".to_owned(),
+            failure: Failure::new("get", "1 byte", "nothing"),
+        };
+        let (shown, json) = (line(&report.clauses[0]), value(&report.clauses[0]));
+        assert!(shown.starts_with("deviates     STO-001"), "{shown}");
+        assert!(shown.ends_with(": it forgets\n    evidence: GET /a: 404"), "{shown}");
+        assert_eq!(json["status"], "deviates");
+        assert_eq!(json["deviation"]["failure"]["seen"], "nothing");
+        assert_eq!(report.verdict(), Verdict::Deviating);
+        let certify =
+            Certify { instance: None, report: PathBuf::new(), only: Vec::new(), seed: None };
+        let scratch = OnceLock::new();
+        let context = Context { file: None, profile: None, form: Form::Text, scratch };
+        assert!(certify.conclude(&context, &report, false).is_ok());
+        report.clauses[0].status = Status::Failed(Failure::new("get", "1 byte", "nothing"));
+        assert!(matches!(certify.conclude(&context, &report, false), Err(Exit::Negative)));
+    }
+}
