@@ -216,7 +216,7 @@ mod tests {
 
     /// The provider in memory, which cannot be opened for STO-002, with deviations of that clause, of
     /// one that it keeps, and of one not claimed.
-    struct Declaring(crate::subjects::Memory);
+    struct Declaring(omni_provider_memory::MemoryStorage);
 
     #[async_trait::async_trait]
     impl Subject for Declaring {
@@ -240,7 +240,7 @@ mod tests {
         ) -> omni_contracts::Result<Arc<dyn omni_contracts::storage::StorageProvider>> {
             match place.store.starts_with("sto-002") {
                 true => Err(omni_contracts::Error::invalid("the back-end cannot")),
-                false => self.0.open(place).await,
+                false => Ok(Arc::new(self.0.clone())),
             }
         }
     }
@@ -248,7 +248,8 @@ mod tests {
     #[test]
     fn a_line_that_deviates_runs_and_says_so() {
         let runtime = Arc::new(runtime());
-        let subject = Arc::new(Declaring(crate::subjects::Memory::default()));
+        let subject =
+            Arc::new(Declaring(omni_provider_memory::MemoryStorage::new(Default::default())));
         let run = Arc::new(Run::open(subject, &Options::default(), &runtime));
         let declared = ["STO-001", "STO-002", "STO-164"];
         for trial in trials(&run, &runtime) {

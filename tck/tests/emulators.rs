@@ -113,6 +113,7 @@ fn a_variable_that_names_no_server_is_an_error() {
     for (value, problem) in [
         ("http://127.0.0.1:1", "no ministack answers at http://127.0.0.1:1"),
         ("127.0.0.1:1", "1 of the form http://127.0.0.1:8080"),
+        ("http://example.com:80", "1 of the form"),
         ("", "1 of the form"),
     ] {
         let mut command = Command::new(std::env::current_exe().unwrap());

@@ -144,7 +144,8 @@ impl Emulator {
                 self.ports
             )
         };
-        if endpoints.len() != self.ports || !endpoints.iter().all(|one| one.starts_with("http://"))
+        if endpoints.len() != self.ports
+            || !endpoints.iter().all(|one| one.starts_with("http://127.0.0.1:"))
         {
             return Err(form());
         }
