@@ -23,6 +23,8 @@ const SEED: &str = "OMNI_TCK_SEED";
 /// Understands the arguments of a libtest binary: each clause is a test named
 /// `local::STO-012::keys_do_not_alias`. A clause that is not claimed or not tested is shown as
 /// ignored, with the reason as its kind; asked for by `--ignored`, it fails, for nothing ran.
+/// A clause that the back-end itself is declared to break has the reason as its kind; its line is ok
+/// when its check fails.
 ///
 /// Environment: `OMNI_TCK_SEED=42` repeats a run; `OMNI_TCK_REPORT=dir` writes the reports to
 /// `dir/<subject>`.
@@ -104,7 +106,8 @@ impl Run {
             .map_err(|error| Failed::from(format!("the subject cannot be opened: {error}")))?;
         let result = runtime.block_on(session.run(planned));
         let outcome = match (&result.status, result.explain()) {
-            (Status::Passed, _) => Ok(()),
+            // A line cannot say more than ok or failed; what deviates has it in its kind.
+            (Status::Passed | Status::Deviates { .. }, _) => Ok(()),
             (_, Some(explained)) => Err(Failed::from(explained)),
             (other, None) => Err(Failed::from(format!("nothing ran: {}", kind(other)))),
         };
@@ -129,14 +132,16 @@ impl Run {
 fn trials(run: &Arc<Run>, runtime: &Arc<Runtime>) -> Vec<Trial> {
     let trial = |planned: Planned| {
         let known = match &run.session {
-            Ok(session) => planned.known(&session.capabilities),
+            Ok(session) => session.known(&planned),
             Err(_) => None,
         };
+        let deviation = run.session.as_ref().ok().and_then(|open| open.deviation(&planned));
+        let deviates = deviation.map(|deviation| format!("deviates: {}", deviation.reason));
         let name = format!("{}::{}", run.subject, planned.name());
         let (run, runtime) = (Arc::clone(run), Arc::clone(runtime));
         let trial = Trial::test(name, move || run.try_clause(&planned, &runtime));
         match known {
-            None => trial,
+            None => trial.with_kind(deviates.unwrap_or_default()),
             Some(status) => trial.with_kind(kind(&status)).with_ignored_flag(true),
         }
     };
@@ -207,6 +212,63 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part:?} is not in:\n{text}");
         }
+    }
+
+    /// The provider in memory, which cannot be opened for STO-002, with deviations of that clause, of
+    /// one that it keeps, and of one not claimed.
+    struct Declaring(omni_provider_memory::MemoryStorage);
+
+    #[async_trait::async_trait]
+    impl Subject for Declaring {
+        fn name(&self) -> &str {
+            "declaring"
+        }
+
+        fn evidence(&self) -> Evidence {
+            Evidence::Embedded
+        }
+
+        fn deviations(&self) -> &str {
+            "[[deviation]]\nclause = \"STO-001\"\nreason = \"why\"\nevidence = \"how\"\n\
+             [[deviation]]\nclause = \"STO-002\"\nreason = \"why\"\nevidence = \"how\"\n\
+             [[deviation]]\nclause = \"STO-164\"\nreason = \"why\"\nevidence = \"how\"\n"
+        }
+
+        async fn open(
+            &self,
+            place: &crate::Place<'_>,
+        ) -> omni_contracts::Result<Arc<dyn omni_contracts::storage::StorageProvider>> {
+            match place.store.starts_with("sto-002") {
+                true => Err(omni_contracts::Error::invalid("the back-end cannot")),
+                false => Ok(Arc::new(self.0.clone())),
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_that_deviates_runs_and_says_so() {
+        let runtime = Arc::new(runtime());
+        let subject =
+            Arc::new(Declaring(omni_provider_memory::MemoryStorage::new(Default::default())));
+        let run = Arc::new(Run::open(subject, &Options::default(), &runtime));
+        let declared = ["STO-001", "STO-002", "STO-164"];
+        for trial in trials(&run, &runtime) {
+            let id = trial.name().split("::").nth(1).unwrap();
+            let deviates = trial.kind() == "deviates: why";
+            assert_eq!(deviates, declared.contains(&id), "{id}");
+            assert!(!deviates || !trial.has_ignored_flag(), "{id}");
+        }
+        for planned in Planned::all().filter(|planned| declared.contains(&planned.clause.id)) {
+            match run.try_clause(&planned, &runtime) {
+                Ok(()) => assert_eq!(planned.clause.id, "STO-002"),
+                Err(failed) => {
+                    let message = failed.message().unwrap();
+                    assert!(message.contains("remove the deviation of"), "{message}");
+                    assert_ne!(planned.clause.id, "STO-002");
+                }
+            }
+        }
+        assert!(run.results.lock().unwrap().values().all(|result| result.status != Status::Passed));
     }
 
     #[test]

@@ -5,6 +5,9 @@
 
 pub mod check;
 mod context;
+mod deviation;
+#[cfg(unix)]
+pub mod emulators;
 mod harness;
 mod history;
 #[cfg(feature = "provider-local")]
@@ -22,6 +25,7 @@ pub mod worker;
 
 pub use check::{Check, Failure, Outcome};
 pub use context::Context;
+pub use deviation::Deviation;
 pub use harness::main;
 pub use report::{Report, Verdict, diff};
 pub use run::{Event, Options, certify};

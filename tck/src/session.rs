@@ -13,10 +13,15 @@ use tokio::sync::RwLock;
 use crate::check::{equal, ok};
 use crate::report::{ClauseReport, Declared, Status};
 use crate::spec::{self, Clause};
-use crate::{Check, Context, Failure, Options, Outcome, Place, Subject, storage, untested};
+use crate::{
+    Check, Context, Deviation, Failure, Options, Outcome, Place, Subject, storage, untested,
+};
 
 /// Checks that measure time or memory, or load the machine: nothing else runs beside them.
 const ALONE: &[&str] = &["STO-191"];
+
+/// How long a subject may take to get its back-end ready: what is missing is downloaded.
+const PREPARATION: Duration = Duration::from_secs(20 * 60);
 
 /// What to do about one clause.
 #[derive(Clone, Copy, Debug)]
@@ -87,13 +92,21 @@ pub(crate) struct Session {
     turn: RwLock<()>,
     /// What the subject was seen to be unable to do at all; then nothing it is asked can be a pass.
     worthless: Option<Failure>,
+    /// What the back-end itself breaks.
+    deviations: Vec<Deviation>,
     pub(crate) product: String,
     pub(crate) capabilities: Capabilities,
 }
 
 impl Session {
-    /// Opens a first store, to see that the back-end answers and what it declares.
+    /// Prepares the subject and opens a first store, to see that the back-end answers and what it declares.
     pub(crate) async fn open(subject: Arc<dyn Subject>, options: &Options) -> Result<Self, String> {
+        let deviations = Deviation::read_all(subject.deviations())?;
+        let preparing = Arc::clone(&subject);
+        contained(PREPARATION, async move { preparing.prepare().await })
+            .await
+            .map_err(|gave_up| gave_up.to_string())?
+            .map_err(|error| error.to_string())?;
         let root = tempfile::Builder::new()
             .prefix("omni-tck-")
             .tempdir()
@@ -122,6 +135,7 @@ impl Session {
             options: options.clone(),
             turn: RwLock::new(()),
             worthless,
+            deviations,
             product,
             capabilities,
         })
@@ -130,6 +144,18 @@ impl Session {
     /// What the subject declares.
     pub(crate) fn declared(&self) -> Declared {
         Declared::new(&self.product, &self.capabilities)
+    }
+
+    /// The outcome of a clause that is left out. One with a deviation never is: where nothing can run
+    /// for it, it fails.
+    pub(crate) fn known(&self, planned: &Planned) -> Option<Status> {
+        let known = planned.known(&self.capabilities)?;
+        self.deviation(planned).is_none().then_some(known)
+    }
+
+    /// What the back-end is declared to break of a clause.
+    pub(crate) fn deviation(&self, planned: &Planned) -> Option<&Deviation> {
+        self.deviations.iter().find(|deviation| deviation.clause == planned.clause.id)
     }
 
     /// Runs the check of a clause that binds the subject, or says why not.
@@ -147,8 +173,14 @@ impl Session {
             (Some(status), _) => (status, Duration::ZERO),
             (None, None) => (Status::NotRun, Duration::ZERO),
         };
+        let status = match (self.deviation(planned), &self.worthless, status) {
+            (Some(deviation), _, status) => deviating(status, deviation),
+            // Who keeps nothing breaks many promises, and seems to keep those about absence.
+            (None, Some(worthless), Status::Passed) => Status::Failed(worthless.clone()),
+            (None, _, status) => status,
+        };
         let mut report = planned.report(status, duration, Some(&self.capabilities));
-        if matches!(report.status, Status::Failed(_)) {
+        if matches!(report.status, Status::Failed(_) | Status::Deviates { .. }) {
             report.run_alone = Some(self.options.run_alone(self.subject.name(), &report.id));
         }
         report
@@ -171,8 +203,7 @@ impl Session {
         let duration = started.elapsed();
         self.free(store).await;
         let status = match outcome {
-            // Who keeps nothing breaks many promises, and seems to keep those about absence.
-            Ok(Ok(())) => self.worthless.clone().map_or(Status::Passed, Status::Failed),
+            Ok(Ok(())) => Status::Passed,
             Ok(Err(failure)) => Status::Failed(failure),
             Err(gave_up) => {
                 Status::Failed(Failure::new("running the check", "an outcome", gave_up.to_string()))
@@ -189,6 +220,26 @@ impl Session {
             let _ = tokio::fs::remove_dir_all(root.join(&store)).await;
         };
         let _ = contained(self.options.time_limit, freeing).await;
+    }
+}
+
+/// The outcome of a clause that the back-end is declared to break. Never a pass.
+fn deviating(status: Status, deviation: &Deviation) -> Status {
+    let unused = |why: &str| Status::Failed(deviation.unused(why));
+    match status {
+        Status::Failed(failure) => Status::Deviates {
+            reason: deviation.reason.clone(),
+            evidence: deviation.evidence.clone(),
+            failure,
+        },
+        Status::Passed => unused("the check passed"),
+        Status::NotClaimed { capability } => {
+            unused(&format!("nothing ran, for the clause is not claimed: {capability}"))
+        }
+        Status::Untested { reason } => {
+            unused(&format!("nothing ran, for there is no check: {reason}"))
+        }
+        other => other,
     }
 }
 

@@ -19,6 +19,24 @@ pub trait Subject: Send + Sync + 'static {
     /// What the provider runs against.
     fn evidence(&self) -> Evidence;
 
+    /// The clauses that the back-end itself breaks: the text of a file as [`Deviation::read_all`]
+    /// takes it, by `include_str!`. What is wrong in it fails the run.
+    ///
+    /// [`Deviation::read_all`]: crate::Deviation::read_all
+    fn deviations(&self) -> &str {
+        ""
+    }
+
+    /// Gets ready what stores are opened on: installs and starts a server. Called once, before the
+    /// first store is opened; it may take minutes. Worker processes do not call it.
+    ///
+    /// # Errors
+    ///
+    /// Whatever that fails with; the run then fails, it is never skipped.
+    async fn prepare(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Opens a store. The same place is the same data, different places never share any, and a new
     /// one is empty. Every call makes a new instance, as another program would.
     ///

@@ -29,6 +29,7 @@ fn write_page(page: &mut String, report: &Report) -> fmt::Result {
     banner(page, report)?;
     counts(page, report)?;
     failures(page, report)?;
+    deviations(page, report)?;
     if let Some(changes) = &report.changes {
         differences(page, changes)?;
     }
@@ -42,6 +43,7 @@ fn banner(page: &mut String, report: &Report) -> fmt::Result {
     let verdict = report.verdict();
     let class = match verdict {
         Verdict::Certified => "passed",
+        Verdict::Deviating => "deviates",
         Verdict::NotCertified => "failed",
         Verdict::Incomplete => "open",
     };
@@ -90,6 +92,11 @@ fn because(report: &Report) -> String {
         Verdict::NotCertified => {
             format!("{passed} of {claimed} claimed clauses passed. Every one must.")
         }
+        Verdict::Deviating => format!(
+            "{passed} of {claimed} claimed clauses passed. The back-end that this ran against breaks \
+             the other {}; what it does is listed below.",
+            report.count("deviates")
+        ),
         Verdict::Incomplete => format!(
             "{passed} of {claimed} claimed clauses were run and passed; the others were not selected."
         ),
@@ -97,9 +104,10 @@ fn because(report: &Report) -> String {
 }
 
 fn counts(page: &mut String, report: &Report) -> fmt::Result {
-    const KINDS: [(&str, &str); 5] = [
+    const KINDS: [(&str, &str); 6] = [
         ("passed", "passed"),
         ("failed", "failed"),
+        ("deviates", "deviates"),
         ("not claimed", "off"),
         ("untested", "open"),
         ("not run", "off"),
@@ -124,25 +132,47 @@ fn failures(page: &mut String, report: &Report) -> fmt::Result {
     }
     page.write_str("<section><h2>What failed</h2>\n")?;
     for (clause, failure) in failures {
-        failed(page, clause, failure)?;
+        article(page, "failed", clause, &[], failure)?;
     }
     page.write_str("</section>\n")
 }
 
-fn failed(page: &mut String, clause: &ClauseReport, failure: &Failure) -> fmt::Result {
+fn deviations(page: &mut String, report: &Report) -> fmt::Result {
+    if report.deviations().next().is_none() {
+        return Ok(());
+    }
+    page.write_str("<section><h2>What the back-end itself breaks</h2>\n")?;
+    for clause in report.deviations() {
+        if let Status::Deviates { reason, evidence, failure } = &clause.status {
+            let declared = [("Back-end", reason), ("Evidence", evidence)];
+            article(page, "deviates", clause, &declared, failure)?;
+        }
+    }
+    page.write_str("</section>\n")
+}
+
+/// A check that failed, with what else there is to say about it.
+fn article(
+    page: &mut String,
+    class: &str,
+    clause: &ClauseReport,
+    first: &[(&str, &String)],
+    failure: &Failure,
+) -> fmt::Result {
     let id = Text(&clause.id);
     write!(
         page,
-        "<article class=\"failure\" id=\"failure-{id}\"><h3><a href=\"#{id}\">{id}</a> {}</h3>\
+        "<article class=\"failure {class}\" id=\"failure-{id}\"><h3><a href=\"#{id}\">{id}</a> {}</h3>\
          <p>{}</p><dl>",
         Text(&clause.check.as_deref().unwrap_or_default().replace('_', " ")),
         Prose(&clause.text),
     )?;
-    for (name, value) in [
+    let seen = [
         ("Situation", &failure.situation),
         ("Expected", &failure.expected),
         ("Seen", &failure.seen),
-    ] {
+    ];
+    for (name, value) in first.iter().chain(&seen) {
         write!(page, "<dt>{name}</dt><dd>{}</dd>", Prose(value))?;
     }
     if !failure.steps.is_empty() {
@@ -193,13 +223,15 @@ fn differences(page: &mut String, diff: &Diff) -> fmt::Result {
 fn declarations(page: &mut String, report: &Report) -> fmt::Result {
     page.write_str("<div class=\"pair\"><section><h2>Profiles</h2><table><tbody>")?;
     for profile in report.profiles() {
-        let Profile { passed, failed, total, .. } = profile;
+        let Profile { passed, failed, deviating, total, .. } = profile;
         let (class, word) = if !profile.claimed {
             ("off", "not claimed")
         } else if failed > 0 {
             ("failed", "failed")
         } else if profile.is_passed() {
             ("passed", "passed")
+        } else if passed + deviating == total {
+            ("deviates", "deviates")
         } else {
             ("open", "incomplete")
         };
@@ -251,6 +283,9 @@ fn clause(page: &mut String, clause: &ClauseReport) -> fmt::Result {
     let (class, word, reason) = match &clause.status {
         Status::Passed => ("passed", "passed", String::new()),
         Status::Failed(_) => ("failed", "failed", String::new()),
+        Status::Deviates { reason, .. } => {
+            ("deviates", "deviates", format!("The back-end itself breaks it: {reason}"))
+        }
         Status::NotClaimed { capability } => {
             ("off", "not claimed", format!("Needs {capability}, which is not declared."))
         }
@@ -260,7 +295,9 @@ fn clause(page: &mut String, clause: &ClauseReport) -> fmt::Result {
     let id = Text(&clause.id);
     write!(page, "<li id=\"{id}\" class=\"{class}\"><span class=\"id\">")?;
     match clause.status {
-        Status::Failed(_) => write!(page, "<a href=\"#failure-{id}\">{id}</a>")?,
+        Status::Failed(_) | Status::Deviates { .. } => {
+            write!(page, "<a href=\"#failure-{id}\">{id}</a>")?
+        }
         _ => write!(page, "{id}")?,
     }
     write!(page, "</span><div><p>{}</p><p class=\"intent\">", Prose(&clause.text))?;
@@ -273,7 +310,10 @@ fn clause(page: &mut String, clause: &ClauseReport) -> fmt::Result {
         write!(page, "<p class=\"reason\">{}</p>", Text(&reason))?;
     }
     write!(page, "</div><span class=\"outcome\">{}", mark(class, word))?;
-    if matches!(clause.status, Status::Passed | Status::Failed(_)) {
+    if !matches!(
+        clause.status,
+        Status::NotClaimed { .. } | Status::Untested { .. } | Status::NotRun
+    ) {
         write!(page, "<time>{}</time>", milliseconds(clause.duration_ms))?;
     }
     page.write_str("</span></li>\n")
@@ -283,7 +323,8 @@ fn footer(page: &mut String, report: &Report) -> fmt::Result {
     write!(
         page,
         "<footer><p>A clause that did not run is <i>not claimed</i>, <i>untested</i> or <i>not run</i>, \
-         never passed. The certificate holds for the evidence stated above: {}.</p>\
+         never passed; nor is one that <i>deviates</i>, because the back-end itself breaks it. \
+         The certificate holds for the evidence stated above: {}.</p>\
          <p>Made by tck {} on {}.</p></footer>",
         Text(&report.evidence.to_string()),
         Text(&report.tool_version),
@@ -296,6 +337,7 @@ fn mark(class: &str, word: &str) -> String {
     let sign = match class {
         "passed" => "\u{2713}",
         "failed" => "\u{2717}",
+        "deviates" => "\u{2260}",
         "open" => "\u{25cb}",
         _ => "\u{2013}",
     };

@@ -43,6 +43,10 @@ fn case(report: &Report, clause: &ClauseReport) -> TestCase {
                 .set_description(clause.explain().unwrap_or_default());
             status
         }
+        Status::Deviates { reason, evidence, failure } => skipped(&format!(
+            "deviates: {reason}; evidence: {evidence}; expected {}; seen {}",
+            failure.expected, failure.seen
+        )),
         Status::NotClaimed { capability } => skipped(&format!("not claimed: {capability}")),
         Status::Untested { reason } => skipped(&format!("untested: {reason}")),
         Status::NotRun => skipped("not run"),

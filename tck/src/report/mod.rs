@@ -99,7 +99,7 @@ pub struct ClauseReport {
     /// The outcome.
     #[serde(flatten)]
     pub status: Status,
-    /// The command that runs the check alone with the same choices, where it failed.
+    /// The command that runs the check alone with the same choices, where it failed or deviates.
     pub run_alone: Option<String>,
     /// How long the check ran, in milliseconds.
     pub duration_ms: f64,
@@ -130,6 +130,15 @@ pub enum Status {
     Passed,
     /// The check found something wrong, panicked, or did not end.
     Failed(Failure),
+    /// The check failed, and the back-end itself is declared to break the clause.
+    Deviates {
+        /// What the back-end does instead.
+        reason: String,
+        /// The request without our code that shows it, and its wrong answer.
+        evidence: String,
+        /// What the check saw.
+        failure: Failure,
+    },
     /// The provider does not declare what the clause needs.
     NotClaimed {
         /// What it needs.
@@ -151,6 +160,7 @@ impl Status {
         match self {
             Self::Passed => "passed",
             Self::Failed(_) => "failed",
+            Self::Deviates { .. } => "deviates",
             Self::NotClaimed { .. } => "not claimed",
             Self::Untested { .. } => "untested",
             Self::NotRun => "not run",
@@ -163,6 +173,8 @@ impl Status {
 pub enum Verdict {
     /// Every claimed clause passed.
     Certified,
+    /// Every claimed clause passed, except some that the back-end itself breaks.
+    Deviating,
     /// A clause failed, a claimed one cannot be tested, or the subject could not be opened.
     NotCertified,
     /// No clause failed, but not every claimed one was selected.
@@ -175,6 +187,7 @@ impl Verdict {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Certified => "certified",
+            Self::Deviating => "certified but for its back-end",
             Self::NotCertified => "not certified",
             Self::Incomplete => "incomplete",
         }
@@ -198,6 +211,8 @@ pub struct Profile {
     pub passed: usize,
     /// How many of its clauses failed.
     pub failed: usize,
+    /// How many of its clauses the back-end itself breaks.
+    pub deviating: usize,
     /// How many clauses it has.
     pub total: usize,
 }
@@ -217,12 +232,15 @@ impl Report {
         let claimed: Vec<_> =
             self.clauses.iter().filter(|c| c.claimed).map(|c| &c.status).collect();
         let any = |wanted: fn(&Status) -> bool| claimed.iter().any(|status| wanted(status));
-        if claimed.is_empty() || any(|status| matches!(status, Status::Failed(_))) {
+        // Not only among the claimed: a deviation of another clause is a failure.
+        if claimed.is_empty() || self.failures().next().is_some() {
             Verdict::NotCertified
         } else if any(|status| *status == Status::NotRun) {
             Verdict::Incomplete
-        } else if any(|status| *status != Status::Passed) {
+        } else if any(|status| !matches!(status, Status::Passed | Status::Deviates { .. })) {
             Verdict::NotCertified
+        } else if any(|status| matches!(status, Status::Deviates { .. })) {
+            Verdict::Deviating
         } else {
             Verdict::Certified
         }
@@ -241,6 +259,7 @@ impl Report {
                 claimed: clauses().any(|clause| clause.claimed),
                 passed: count(|status| *status == Status::Passed),
                 failed: count(|status| matches!(status, Status::Failed(_))),
+                deviating: count(|status| matches!(status, Status::Deviates { .. })),
                 total: clauses().count(),
             }
         };
@@ -259,6 +278,11 @@ impl Report {
             Status::Failed(failure) => Some((clause, failure)),
             _ => None,
         })
+    }
+
+    /// The clauses that the back-end itself breaks.
+    pub fn deviations(&self) -> impl Iterator<Item = &ClauseReport> {
+        self.clauses.iter().filter(|clause| matches!(clause.status, Status::Deviates { .. }))
     }
 
     /// Writes `report.json`, `junit.xml` and `report.html` into `folder`, which is made if missing.

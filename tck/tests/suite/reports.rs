@@ -39,6 +39,76 @@ fn the_verdict_needs_every_claimed_clause() {
     assert!(!report.profiles()[0].is_passed());
 }
 
+/// What a back-end breaks.
+fn deviates() -> Status {
+    Status::Deviates {
+        reason: "it <forgets>".to_owned(),
+        evidence: "`PUT /a` and `GET /a`: 404".to_owned(),
+        failure: Failure::new("get of \"a\"", "1 byte", "nothing"),
+    }
+}
+
+#[test]
+fn a_deviation_is_neither_a_pass_nor_a_failure() {
+    let mut report = whole();
+    *clause(&mut report, "STO-003") = deviates();
+    assert_eq!(report.verdict(), Verdict::Deviating);
+    assert_eq!(report.verdict().to_string(), "certified but for its back-end");
+    let core = report.profiles()[0];
+    assert_eq!((core.deviating, core.failed, core.is_passed()), (1, 0, false));
+    *clause(&mut report, "STO-002") = Status::NotRun;
+    assert_eq!(report.verdict(), Verdict::Incomplete);
+    *clause(&mut report, "STO-002") = Status::Untested { reason: "nobody knows how".to_owned() };
+    assert_eq!(report.verdict(), Verdict::NotCertified);
+    *clause(&mut report, "STO-002") = Status::Failed(Failure::new("a", "b", "c"));
+    assert_eq!(report.verdict(), Verdict::NotCertified);
+}
+
+#[test]
+fn a_deviation_is_shown_with_reason_and_evidence() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut report = whole();
+    *clause(&mut report, "STO-003") = deviates();
+    report.write(folder.path()).unwrap();
+    let path = |name| folder.path().join(name);
+    assert_eq!(Report::read(&path("report.json")).unwrap(), report);
+    let read = |name| fs::read_to_string(path(name)).unwrap();
+    for (name, parts) in [
+        ("report.json", &["certified but for its back-end", "\"status\": \"deviates\""][..]),
+        ("junit.xml", &["<skipped message=\"deviates: it &lt;forgets&gt;; evidence: `PUT /a`"]),
+        (
+            "report.html",
+            &[
+                "Certified but for its back-end</span>",
+                "<h2>What the back-end itself breaks</h2>",
+                "<dt>Back-end</dt><dd>it &lt;forgets&gt;</dd><dt>Evidence</dt><dd><code>PUT /a</code>",
+                "<b>1</b> deviates",
+                "<a href=\"#failure-STO-003\">STO-003</a>",
+            ],
+        ),
+    ] {
+        let text = read(name);
+        for part in parts {
+            assert!(text.contains(part), "{part:?} is not in {name}:\n{text}");
+        }
+    }
+    assert!(!read("report.html").contains("What failed"));
+}
+
+#[test]
+fn a_diff_shows_what_the_back_end_breaks() {
+    let (sound, mut broken) = (whole(), whole());
+    *clause(&mut broken, "STO-003") = deviates();
+    let lost = diff(&sound, &broken).to_string();
+    assert!(lost.contains("lost\n  STO-003                passed -> deviates"), "{lost}");
+    assert!(lost.contains("certified -> certified but for its back-end"), "{lost}");
+    assert_eq!(diff(&broken, &sound).changes[1].meaning, Meaning::Gained);
+    let mut failed = whole();
+    *clause(&mut failed, "STO-003") = Status::Failed(Failure::new("a", "b", "c"));
+    let different = diff(&failed, &broken);
+    assert!(different.changes.iter().all(|change| change.meaning == Meaning::Different));
+}
+
 #[test]
 fn a_selection_is_run_and_is_no_certificate() {
     let options = Options { only: vec!["STO-00".to_owned()], seed: 7, ..Options::default() };

@@ -113,13 +113,18 @@ impl Certify {
             "verdict": verdict.as_str(),
             "passed": report.count("passed"),
             "failed": report.count("failed"),
+            "deviating": report.count("deviates"),
             "not_claimed": report.count("not claimed"),
             "untested": report.count("untested"),
             "seed": report.seed,
             "report": written,
         });
+        let deviating = match report.count("deviates") {
+            0 => String::new(),
+            count => format!(" {count} broken by the back-end itself,"),
+        };
         let mut text = format!(
-            "\n{}: {}{}\n{} passed, {} failed, {} not claimed, {} untested; seed {}",
+            "\n{}: {}{}\n{} passed, {} failed,{deviating} {} not claimed, {} untested; seed {}",
             report.subject,
             verdict.as_str(),
             if whole { "" } else { ", only the selected clauses ran" },
@@ -135,7 +140,7 @@ impl Certify {
         print(context.form, &value, &text)?;
         match verdict {
             // Nothing failed of what was selected.
-            Verdict::Certified | Verdict::Incomplete => Ok(()),
+            Verdict::Certified | Verdict::Deviating | Verdict::Incomplete => Ok(()),
             Verdict::NotCertified => Err(Exit::Negative),
         }
     }
@@ -189,6 +194,9 @@ fn line(result: &ClauseReport) -> String {
             let explained = result.explain().unwrap_or_default().replace('\n', "\n    ");
             format!("FAILED       {}  {name}\n    {explained}\n", result.id)
         }
+        Status::Deviates { reason, evidence, .. } => {
+            format!("deviates     {}  {name}: {reason}\n    evidence: {evidence}", result.id)
+        }
         Status::NotClaimed { capability } => {
             format!("not claimed  {}  needs {capability}", result.id)
         }
@@ -198,12 +206,19 @@ fn line(result: &ClauseReport) -> String {
 }
 
 fn value(result: &ClauseReport) -> serde_json::Value {
+    let deviation = match &result.status {
+        Status::Deviates { reason, evidence, failure } => {
+            Some(json!({ "reason": reason, "evidence": evidence, "failure": failure }))
+        }
+        _ => None,
+    };
     json!({
         "clause": result.id,
         "check": result.check,
         "status": result.status.as_str(),
         "duration_ms": result.duration_ms,
         "failure": result.explain(),
+        "deviation": deviation,
     })
 }
 
@@ -295,5 +310,40 @@ impl Subject for Instance {
 
     fn prepare_worker(&self, command: &mut Command) {
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tck::Failure;
+
+    use super::*;
+
+    #[test]
+    fn what_the_back_end_breaks_is_shown_and_fails_nothing() {
+        let subject = Arc::new(tck::subjects::Memory::default());
+        let options = Options { only: vec!["STO-001".to_owned()], ..Options::default() };
+        let mut report = tck::certify(subject, &options, &mut |_| {});
+        for clause in report.clauses.iter_mut().filter(|clause| clause.claimed) {
+            clause.status = Status::Passed;
+        }
+        report.clauses[0].status = Status::Deviates {
+            reason: "it forgets".to_owned(),
+            evidence: "GET /a: 404".to_owned(),
+            failure: Failure::new("get", "1 byte", "nothing"),
+        };
+        let (shown, json) = (line(&report.clauses[0]), value(&report.clauses[0]));
+        assert!(shown.starts_with("deviates     STO-001"), "{shown}");
+        assert!(shown.ends_with(": it forgets\n    evidence: GET /a: 404"), "{shown}");
+        assert_eq!(json["status"], "deviates");
+        assert_eq!(json["deviation"]["failure"]["seen"], "nothing");
+        assert_eq!(report.verdict(), Verdict::Deviating);
+        let certify =
+            Certify { instance: None, report: PathBuf::new(), only: Vec::new(), seed: None };
+        let scratch = OnceLock::new();
+        let context = Context { file: None, profile: None, form: Form::Text, scratch };
+        assert!(certify.conclude(&context, &report, false).is_ok());
+        report.clauses[0].status = Status::Failed(Failure::new("get", "1 byte", "nothing"));
+        assert!(matches!(certify.conclude(&context, &report, false), Err(Exit::Negative)));
     }
 }
