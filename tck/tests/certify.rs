@@ -11,6 +11,10 @@ fn main() -> ExitCode {
         Arc::new(subjects::Local),
         #[cfg(feature = "provider-memory")]
         Arc::new(subjects::Memory::default()),
+        #[cfg(feature = "provider-aws")]
+        Arc::new(subjects::S3::on_ministack()),
+        #[cfg(feature = "provider-aws")]
+        Arc::new(subjects::S3::on_moto()),
     ];
     tck::main(subjects)
 }

@@ -41,7 +41,13 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ),
     (
         "tck",
-        &["omni-contracts", "omni-provider-aws", "omni-provider-local", "omni-provider-memory"],
+        &[
+            "omni-config",
+            "omni-contracts",
+            "omni-provider-aws",
+            "omni-provider-local",
+            "omni-provider-memory",
+        ],
     ),
     ("xtask", &[]),
 ];

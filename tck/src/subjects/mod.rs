@@ -4,8 +4,12 @@
 mod local;
 #[cfg(feature = "provider-memory")]
 mod memory;
+#[cfg(feature = "provider-aws")]
+mod s3;
 
 #[cfg(feature = "provider-local")]
 pub use local::Local;
 #[cfg(feature = "provider-memory")]
 pub use memory::Memory;
+#[cfg(feature = "provider-aws")]
+pub use s3::S3;

@@ -1,0 +1,86 @@
+//! `s3`, on two emulators that were written independently: what one accepts wrongly, the other shows.
+
+use std::process::Command;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use omni_config::Secret;
+use omni_contracts::storage::StorageProvider;
+use omni_contracts::{Error, ErrorKind, Result};
+use omni_provider_aws::{S3Settings, S3Storage};
+
+use crate::emulators::{MINISTACK, MOTO, Shared, http};
+use crate::{Evidence, Place, Subject};
+
+/// `s3` on an emulator; every store is a bucket.
+#[derive(Debug)]
+pub struct S3 {
+    name: &'static str,
+    server: &'static Shared,
+    deviations: &'static str,
+}
+
+impl S3 {
+    /// On MiniStack.
+    #[must_use]
+    pub fn on_ministack() -> Self {
+        static SERVER: Shared = Shared::new(&MINISTACK);
+        let deviations = include_str!("../../deviations/s3-ministack.toml");
+        Self { name: "s3-ministack", server: &SERVER, deviations }
+    }
+
+    /// On Moto.
+    #[must_use]
+    pub fn on_moto() -> Self {
+        static SERVER: Shared = Shared::new(&MOTO);
+        let deviations = include_str!("../../deviations/s3-moto.toml");
+        Self { name: "s3-moto", server: &SERVER, deviations }
+    }
+}
+
+#[async_trait]
+impl Subject for S3 {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn evidence(&self) -> Evidence {
+        self.server.emulator().evidence()
+    }
+
+    fn deviations(&self) -> &str {
+        self.deviations
+    }
+
+    async fn prepare(&self) -> Result<()> {
+        self.server.get().await.map(drop)
+    }
+
+    async fn open(&self, place: &Place<'_>) -> Result<Arc<dyn StorageProvider>> {
+        let endpoint = self.server.get().await?.endpoint().to_owned();
+        let bucket = place.store.to_ascii_lowercase();
+        let url = format!("{endpoint}/{bucket}");
+        let made = tokio::task::spawn_blocking(move || http::put(&url)).await;
+        let failed = |problem: String| Error::new(ErrorKind::Unavailable, problem);
+        match made.map_err(|error| failed(error.to_string()))? {
+            // Made, or there already.
+            Ok(200 | 409) => {}
+            Ok(status) => return Err(failed(format!("no bucket was made, status {status}"))),
+            Err(error) => return Err(failed(format!("no bucket was made: {error}"))),
+        }
+        let settings = S3Settings {
+            region: Some("us-east-1".to_owned()),
+            endpoint: Some(endpoint),
+            access_key_id: Some("test".to_owned()),
+            secret_access_key: Some(Secret::new("test")),
+            // Neither emulator looks at the conditions on the target of a copy.
+            lacks: vec!["conditional-copy".to_owned()],
+            ..S3Settings::bucket(bucket)
+        };
+        Ok(Arc::new(S3Storage::open(settings).await?))
+    }
+
+    fn prepare_worker(&self, command: &mut Command) {
+        self.server.hand_on(command);
+    }
+}
