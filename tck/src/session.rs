@@ -89,6 +89,7 @@ pub(crate) struct Session {
     root: TempDir,
     run: String,
     options: Options,
+    time_limit: Duration,
     turn: RwLock<()>,
     /// What the subject was seen to be unable to do at all; then nothing it is asked can be a pass.
     worthless: Option<Failure>,
@@ -111,6 +112,7 @@ impl Session {
             .prefix("omni-tck-")
             .tempdir()
             .map_err(|error| format!("no folder for the run: {error}"))?;
+        let limit = options.time_limit.unwrap_or_else(|| subject.time_limit());
         let run = format!("{:08x}", rand::random::<u32>());
         let store = format!("probe-{run}");
         let folder = root.path().to_owned();
@@ -124,7 +126,7 @@ impl Session {
                 keeps_two_objects(&*provider).await.err(),
             ))
         };
-        let (product, capabilities, worthless) = contained(options.time_limit, probe)
+        let (product, capabilities, worthless) = contained(limit, probe)
             .await
             .map_err(|gave_up| gave_up.to_string())?
             .map_err(|error| error.to_string())?;
@@ -133,6 +135,7 @@ impl Session {
             root,
             run,
             options: options.clone(),
+            time_limit: limit,
             turn: RwLock::new(()),
             worthless,
             deviations,
@@ -198,7 +201,7 @@ impl Session {
         let seed = self.options.seed;
         let context = Context::new(Arc::clone(&self.subject), root, store.clone(), seed);
         let started = Instant::now();
-        let limit = self.options.time_limit;
+        let limit = self.time_limit;
         let outcome = contained(limit, async move { (check.run)(&context).await }).await;
         let duration = started.elapsed();
         self.free(store).await;
@@ -219,7 +222,7 @@ impl Session {
             let _ = subject.free(&Place { root: &root, store: &store }).await;
             let _ = tokio::fs::remove_dir_all(root.join(&store)).await;
         };
-        let _ = contained(self.options.time_limit, freeing).await;
+        let _ = contained(self.time_limit, freeing).await;
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use omni_contracts::Result;
@@ -35,6 +36,11 @@ pub trait Subject: Send + Sync + 'static {
     /// Whatever that fails with; the run then fails, it is never skipped.
     async fn prepare(&self) -> Result<()> {
         Ok(())
+    }
+
+    /// How long one check may take on this back-end.
+    fn time_limit(&self) -> Duration {
+        Duration::from_secs(60)
     }
 
     /// Opens a store. The same place is the same data, different places never share any, and a new

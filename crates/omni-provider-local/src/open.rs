@@ -110,6 +110,7 @@ fn capabilities(settings: &LocalSettings) -> Capabilities {
         Capability::MultiProcess,
         Capability::Multipart,
         Capability::OrderedList,
+        Capability::UniqueVersions,
     ]);
     if settings.versioning {
         capabilities = capabilities.with(&[Capability::Versioning]);

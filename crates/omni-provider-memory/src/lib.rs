@@ -58,6 +58,7 @@ impl MemoryStorage {
             Capability::ConditionalUpdate,
             Capability::Multipart,
             Capability::OrderedList,
+            Capability::UniqueVersions,
         ]);
         if settings.versioning {
             capabilities = capabilities.with(&[Capability::Versioning]);

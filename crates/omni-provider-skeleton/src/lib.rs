@@ -22,7 +22,8 @@ impl SkeletonStorage {
     /// Connects to an empty service.
     #[must_use]
     pub fn new() -> Self {
-        let capabilities = Capabilities::new(Durability::Memory).with(&[Capability::OrderedList]);
+        let capabilities = Capabilities::new(Durability::Memory)
+            .with(&[Capability::OrderedList, Capability::UniqueVersions]);
         Self { capabilities, service: Service::default() }
     }
 }

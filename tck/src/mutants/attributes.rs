@@ -123,23 +123,23 @@ pub(super) const MUTANTS: &[Mutant] = &[
             })
         },
     ),
-    Mutant::new("STO-113", "cuts_large_metadata", "metadata above 2048 bytes is cut").options(
+    Mutant::new("STO-113", "cuts_large_metadata", "metadata above 1024 bytes is cut").options(
         |options| {
             let size = |attributes: &Attributes| {
                 attributes.metadata.iter().map(|(name, value)| name.len() + value.len()).sum()
             };
             let mut total: usize = size(&options.attributes);
-            while total > 2048 {
+            while total > 1024 {
                 Arc::make_mut(&mut options.attributes).metadata.pop_last();
                 total = size(&options.attributes);
             }
         },
     ),
-    Mutant::new("STO-113", "takes_less_metadata", "metadata of 2048 bytes is refused").put(
+    Mutant::new("STO-113", "takes_less_metadata", "metadata of 1024 bytes is refused").put(
         |store, put| {
             Box::pin(async move {
                 let metadata = &put.options.attributes.metadata;
-                match metadata.iter().map(|(n, v)| n.len() + v.len()).sum::<usize>() >= 2048 {
+                match metadata.iter().map(|(n, v)| n.len() + v.len()).sum::<usize>() >= 1024 {
                     true => fail(ErrorKind::InvalidArgument),
                     false => put.to(&*store.inner).await,
                 }
@@ -150,7 +150,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         .options(|options| {
             let metadata = &options.attributes.metadata;
             let characters = metadata.iter().map(|(n, v)| n.len() + v.chars().count());
-            if characters.sum::<usize>() <= 2048 && options.attributes.validate().is_err() {
+            if characters.sum::<usize>() <= 1024 && options.attributes.validate().is_err() {
                 each_value(&mut options.attributes, |value| {
                     value.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect()
                 });

@@ -40,6 +40,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         })
         .got(by_second)
         .described(by_second),
+    Mutant::new("STO-044", "versions_are_sizes", "contents of one size have the same version")
+        .stored(|written| written.version = version(&written.size.to_string()))
+        .got(|meta| meta.version = version(&meta.size.to_string()))
+        .described(|meta| meta.version = version(&meta.size.to_string())),
+    Mutant::new("STO-044", "versions_are_short_sums", "a version is a sum of 8 bits")
+        .stored(|written| by_short_sum(&mut written.version, written.checksum))
+        .got(|meta| by_short_sum(&mut meta.version, meta.checksum))
+        .described(|meta| by_short_sum(&mut meta.version, meta.checksum)),
     Mutant::new("STO-041", "versions_start_again", "after a delete versions begin again at 1")
         .put(|store, put| {
             Box::pin(async move {
@@ -152,6 +160,12 @@ pub(super) fn version(text: &str) -> Version {
 fn by_content(own: &mut Version, size: u64, checksum: Option<Crc32c>) {
     if let Some(checksum) = checksum {
         *own = version(&format!("{checksum}-{size}"));
+    }
+}
+
+fn by_short_sum(token: &mut Version, checksum: Option<Crc32c>) {
+    if let Some(checksum) = checksum {
+        *token = version(&(checksum.to_u32() & 0xff).to_string());
     }
 }
 

@@ -207,8 +207,8 @@ async fn content_fields_come_back(cx: &Context) -> Outcome {
 
 async fn metadata_comes_back(cx: &Context) -> Outcome {
     let store = &*cx.open().await?;
-    let long = "v".repeat(1500);
-    let wide = "\u{e4}\u{1f600}".repeat(200);
+    let long = "v".repeat(1000);
+    let wide = "\u{e4}\u{1f600}".repeat(150);
     let values = [
         "",
         " ",
@@ -402,16 +402,18 @@ async fn metadata_limits_hold(cx: &Context) -> Outcome {
         ("characters of two bytes", with(&[("ab", &wide)])),
         ("two values", with(&[("a", &half), ("b", &half)])),
         (
-            "256 entries",
+            "64 entries",
             Attributes {
-                metadata: (0..256).map(|n| (format!("m{n:03}"), "four".to_owned())).collect(),
+                metadata: (0..64)
+                    .map(|n| (format!("m{n:03}"), "twelve bytes".to_owned()))
+                    .collect(),
                 ..full(1)
             },
         ),
     ];
     for (what, attributes) in at_the_limit {
         for size in [0, 10, 64 * KIB + 1] {
-            let situation = format!("with 2048 bytes of metadata, {what}");
+            let situation = format!("with 1024 bytes of metadata, {what}");
             comes_back(store, &key("limit"), &payload(1, size), &attributes, &situation).await?;
         }
         let options = CopyOptions {
@@ -419,7 +421,7 @@ async fn metadata_limits_hold(cx: &Context) -> Outcome {
             ..CopyOptions::default()
         };
         let copied = store.copy(&key("source"), &key("limit"), &options).await;
-        ok(format!("copy with 2048 bytes of metadata, {what}"), copied)?;
+        ok(format!("copy with 1024 bytes of metadata, {what}"), copied)?;
         has_attributes(store, &key("limit"), &attributes, "after copy").await?;
     }
     let above = [
@@ -427,10 +429,17 @@ async fn metadata_limits_hold(cx: &Context) -> Outcome {
         ("one byte too many in a name", with(&[(&name, "v")])),
         ("few characters, many bytes", with(&[("abc", &wide)])),
         ("two values", with(&[("a", &half), ("bb", &half)])),
+        (
+            "65 entries",
+            Attributes {
+                metadata: (0..65).map(|n| (format!("m{n}"), String::new())).collect(),
+                ..Attributes::default()
+            },
+        ),
         ("8 KiB", with(&[("a", &"v".repeat(8192))])),
     ];
     for (what, attributes) in above {
-        are_refused(store, attributes, &format!("with more than 2048 bytes of metadata, {what}"))
+        are_refused(store, attributes, &format!("with more than 1024 bytes of metadata, {what}"))
             .await?;
     }
     let names = [

@@ -188,7 +188,8 @@ async fn act(
         }
         Meanwhile::Recreates => {
             store.delete(key, &DeleteOptions::default()).await?;
-            put(store, key, "base").await?;
+            let unique = store.capabilities().has(Capability::UniqueVersions);
+            put(store, key, if unique { "base" } else { "other" }).await?;
         }
     }
     Ok(())

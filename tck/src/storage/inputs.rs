@@ -8,14 +8,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use omni_contracts::storage::{
-    ByteRange, GetOptions, GetResult, Key, ListEntry, ListRequest, ObjectEntry, ObjectMeta, Prefix,
-    PutOptions, StorageProvider, Written, list_all,
+    ByteRange, Capability, GetOptions, GetResult, Key, ListEntry, ListRequest, ObjectEntry,
+    ObjectMeta, Prefix, PutOptions, StorageProvider, Version, Written, list_all,
 };
 use omni_contracts::{Body, Error, ErrorKind, Result};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::check::{Failure, Outcome, equal, ok};
+use crate::check::{Failure, Outcome, equal, holds, ok};
 
 pub(crate) const KIB: usize = 1 << 10;
 pub(crate) const MIB: usize = 1 << 20;
@@ -502,6 +502,25 @@ pub(crate) async fn description(
     let meta = ok(format!("head of {name} after a write"), head(store, key).await)?;
     equal(format!("head of {name} against what the write returned"), written, &meta.written())?;
     Ok(meta)
+}
+
+/// Whether `version` is the current one of an object: where the same bytes may have the same version, it
+/// may come back with them.
+pub(crate) async fn came_back(store: &dyn StorageProvider, key: &Key, version: &Version) -> bool {
+    !store.capabilities().has(Capability::UniqueVersions)
+        && head(store, key).await.is_ok_and(|meta| meta.version == *version)
+}
+
+/// Expects another version than before, unless the same bytes may have the same one.
+pub(crate) fn another_version(
+    store: &dyn StorageProvider,
+    situation: impl Into<String>,
+    before: (&Version, &[u8]),
+    now: (&Version, &[u8]),
+) -> Outcome {
+    let unique = store.capabilities().has(Capability::UniqueVersions);
+    let other = before.0 != now.0 || (!unique && before.1 == now.1);
+    holds(situation, other, "another version than before", now.0)
 }
 
 /// Lists all objects below `prefix`, once the declared listing delay has passed.

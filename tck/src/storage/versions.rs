@@ -1,7 +1,7 @@
-//! STO-040 to STO-043: one token for one state, and the time of a write. Conditions that use them are
+//! STO-040 to STO-044: one token for one state, and the time of a write. Conditions that use them are
 //! checked in `conditional_writes` and `conditional_reads`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -32,6 +32,11 @@ pub(crate) const CHECKS: &[Check] = &[
         "STO-041",
         every_write_has_a_new_version,
         "Neither a hash of the content nor a time nor a counter per handle or per life of the key will do."
+    ),
+    check!(
+        "STO-044",
+        other_content_has_another_version,
+        "Neither the size nor the time nor a part of the content will do."
     ),
     check!(
         "STO-042",
@@ -240,6 +245,48 @@ async fn concurrent_versions(
                 }
             }
         }
+    }
+    Ok(())
+}
+
+async fn other_content_has_another_version(cx: &Context) -> Outcome {
+    let store = &*cx.open().await?;
+    let (target, source) = (key("target"), key("source"));
+    let mut owners: HashMap<Version, Bytes> = HashMap::new();
+    let mut belongs = |version: &Version, content: &Bytes, how: &str| {
+        let owner = owners.entry(version.clone()).or_insert_with(|| content.clone());
+        same_bytes(format!("{how}: the content that version {version} is of"), owner, content)
+    };
+    for size in [1, 2, 17, 4096, 4097, 70_000] {
+        // Of one size, each with one byte changed: at the beginning, in the middle, at the end.
+        for changed in [None, Some(0), Some(size / 2), Some(size - 1)] {
+            let mut bytes = payload(1, size).to_vec();
+            if let Some(at) = changed {
+                bytes[at] ^= 0x55;
+            }
+            let content = Bytes::from(bytes);
+            let written = ok("put", put(store, &target, content.clone()).await)?;
+            belongs(&written.version, &content, "put")?;
+            let body = streamed(content.clone(), &[999], None);
+            let written = ok("put without length", put(store, &target, body).await)?;
+            belongs(&written.version, &content, "a put without length")?;
+            ok("put", put(store, &source, content.clone()).await)?;
+            let copied = store.copy(&source, &target, &CopyOptions::default()).await;
+            belongs(&ok("copy", copied)?.version, &content, "a copy")?;
+            if store.capabilities().has(Capability::Multipart) {
+                let written = multipart(store, &target, content.clone()).await?;
+                belongs(&written.version, &content, "a multipart upload")?;
+            }
+            ok("delete", store.delete(&target, &DeleteOptions::default()).await)?;
+        }
+    }
+    let contents = (0..300).map(|number| Bytes::from(format!("content {number:05}")));
+    let many = stream::iter(contents)
+        .map(async |content| (put(store, &target, content.clone()).await, content));
+    let mut many = std::pin::pin!(many.buffer_unordered(16));
+    while let Some((written, content)) = many.next().await {
+        let how = "one of 300 puts over one object";
+        belongs(&ok(how, written)?.version, &content, how)?;
     }
     Ok(())
 }

@@ -70,7 +70,7 @@ fn passes_nothing(answers: &[Answer]) {
             async move { Ok(store) }
         });
         let options =
-            Options { seed: 1, time_limit: Duration::from_secs(10), ..Options::default() };
+            Options { seed: 1, time_limit: Some(Duration::from_secs(10)), ..Options::default() };
         let report = certify(Arc::new(subject), &options, &mut |_| {});
         assert_eq!(report.verdict(), Verdict::NotCertified);
         for clause in report.clauses.iter().filter(|clause| clause.status == Status::Passed) {
@@ -104,7 +104,8 @@ fn a_subject_that_panics_or_hangs_is_not_certified() {
         (Arc::new(panics) as Arc<dyn Subject>, 10_000, "panic: boom"),
         (Arc::new(hangs), 50, "no end within 50ms"),
     ] {
-        let options = Options { time_limit: Duration::from_millis(limit), ..Options::default() };
+        let options =
+            Options { time_limit: Some(Duration::from_millis(limit)), ..Options::default() };
         let report = certify(subject, &options, &mut |_| {});
         assert_eq!(report.verdict(), Verdict::NotCertified);
         assert!(report.unreachable.unwrap().contains(why));

@@ -6,7 +6,10 @@ use std::sync::{Arc, LazyLock};
 use crate::{Error, Result};
 
 /// The most that the names and values of user metadata may add up to, in bytes.
-pub const MAX_METADATA_BYTES: usize = 2048;
+pub const MAX_METADATA_BYTES: usize = 1024;
+
+/// The most entries of user metadata.
+pub const MAX_METADATA_ENTRIES: usize = 64;
 
 /// The longest value of a content field, in bytes.
 const MAX_FIELD_BYTES: usize = 256;
@@ -24,7 +27,8 @@ pub struct Attributes {
     pub content_language: Option<String>,
     /// `Content-Type`. Never guessed.
     pub content_type: Option<String>,
-    /// User metadata: names `[a-z][a-z0-9_]*`, values any UTF-8, [`MAX_METADATA_BYTES`] in total.
+    /// User metadata: names `[a-z][a-z0-9_]*`, values any UTF-8, at most [`MAX_METADATA_ENTRIES`] of
+    /// [`MAX_METADATA_BYTES`] in total.
     pub metadata: BTreeMap<String, String>,
 }
 
@@ -86,6 +90,12 @@ impl Attributes {
         }
         if let Some(content_type) = &self.content_type {
             validate_content_type(content_type)?;
+        }
+        if self.metadata.len() > MAX_METADATA_ENTRIES {
+            return Err(Error::invalid(format!(
+                "metadata has at most {MAX_METADATA_ENTRIES} entries, this has {}",
+                self.metadata.len()
+            )));
         }
         let mut total = 0;
         for (name, value) in &self.metadata {

@@ -31,6 +31,8 @@ pub enum Capability {
     OrderedList,
     /// URLs that work without credentials.
     Presign,
+    /// Every write gives the object a new version, also when it writes the same bytes.
+    UniqueVersions,
     /// Older versions are kept, and can be read, listed and removed.
     Versioning,
 }
@@ -48,6 +50,7 @@ impl Capability {
         Self::Multipart,
         Self::OrderedList,
         Self::Presign,
+        Self::UniqueVersions,
         Self::Versioning,
     ];
 
@@ -65,6 +68,7 @@ impl Capability {
             Self::Multipart => "multipart",
             Self::OrderedList => "ordered-list",
             Self::Presign => "presign",
+            Self::UniqueVersions => "unique-versions",
             Self::Versioning => "versioning",
         }
     }

@@ -17,7 +17,7 @@ mod presign;
 mod provider;
 mod range;
 
-pub use attributes::{Attributes, MAX_METADATA_BYTES};
+pub use attributes::{Attributes, MAX_METADATA_BYTES, MAX_METADATA_ENTRIES};
 pub use capability::{Capabilities, Capability, Durability, Limits};
 pub use checksum::{Crc32c, verified};
 pub use derived::{coalesced_ranges, delete_prefix, list_all, read_ranges};

@@ -25,6 +25,7 @@ use md5::{Digest as _, Md5};
 use omni_contracts::Result;
 use omni_contracts::storage::Key;
 
+use super::blank::stand_in;
 use super::connect::connect;
 use super::settings::{S3Encryption, S3Settings, wrong};
 
@@ -138,24 +139,24 @@ impl Bucket {
     }
 
     pub(crate) fn get(&self, key: &Key) -> GetObjectFluentBuilder {
-        let get = self.client.get_object().bucket(&self.settings.bucket).key(key.as_str());
+        let get = self.client.get_object().bucket(&self.settings.bucket).key(stand_in(key));
         with_customer_key!(self, get.set_request_payer(self.payer()))
             .checksum_mode(ChecksumMode::Enabled)
     }
 
     pub(crate) fn head(&self, key: &Key) -> HeadObjectFluentBuilder {
-        let head = self.client.head_object().bucket(&self.settings.bucket).key(key.as_str());
+        let head = self.client.head_object().bucket(&self.settings.bucket).key(stand_in(key));
         with_customer_key!(self, head.set_request_payer(self.payer()))
             .checksum_mode(ChecksumMode::Enabled)
     }
 
     pub(crate) fn put(&self, key: &Key) -> PutObjectFluentBuilder {
-        let put = self.client.put_object().bucket(&self.settings.bucket).key(key.as_str());
+        let put = self.client.put_object().bucket(&self.settings.bucket).key(stand_in(key));
         with_keeping!(self, put.set_request_payer(self.payer()))
     }
 
     pub(crate) fn delete(&self, key: &Key) -> DeleteObjectFluentBuilder {
-        let delete = self.client.delete_object().bucket(&self.settings.bucket).key(key.as_str());
+        let delete = self.client.delete_object().bucket(&self.settings.bucket).key(stand_in(key));
         delete.set_request_payer(self.payer())
     }
 
@@ -170,31 +171,31 @@ impl Bucket {
     }
 
     pub(crate) fn copy(&self, from: &Key, to: &Key) -> CopyObjectFluentBuilder {
-        let copy = self.client.copy_object().bucket(&self.settings.bucket).key(to.as_str());
+        let copy = self.client.copy_object().bucket(&self.settings.bucket).key(stand_in(to));
         let copy = copy.copy_source(self.source(from)).set_request_payer(self.payer());
         with_source_key!(self, with_keeping!(self, copy))
     }
 
     pub(crate) fn create_upload(&self, key: &Key) -> CreateMultipartUploadFluentBuilder {
         let create =
-            self.client.create_multipart_upload().bucket(&self.settings.bucket).key(key.as_str());
+            self.client.create_multipart_upload().bucket(&self.settings.bucket).key(stand_in(key));
         with_keeping!(self, create.set_request_payer(self.payer()))
     }
 
     pub(crate) fn upload_part(&self, key: &Key, id: &str) -> UploadPartFluentBuilder {
-        let part = self.client.upload_part().bucket(&self.settings.bucket).key(key.as_str());
+        let part = self.client.upload_part().bucket(&self.settings.bucket).key(stand_in(key));
         with_customer_key!(self, part.upload_id(id).set_request_payer(self.payer()))
     }
 
     pub(crate) fn copy_part(&self, from: &Key, to: &Key, id: &str) -> UploadPartCopyFluentBuilder {
-        let part = self.client.upload_part_copy().bucket(&self.settings.bucket).key(to.as_str());
+        let part = self.client.upload_part_copy().bucket(&self.settings.bucket).key(stand_in(to));
         let part = part.copy_source(self.source(from)).upload_id(id);
         let part = part.set_request_payer(self.payer());
         with_source_key!(self, with_customer_key!(self, part))
     }
 
     pub(crate) fn list_parts(&self, key: &Key, id: &str) -> ListPartsFluentBuilder {
-        let list = self.client.list_parts().bucket(&self.settings.bucket).key(key.as_str());
+        let list = self.client.list_parts().bucket(&self.settings.bucket).key(stand_in(key));
         with_customer_key!(self, list.upload_id(id).set_request_payer(self.payer()))
     }
 
@@ -204,13 +205,13 @@ impl Bucket {
         id: &str,
     ) -> CompleteMultipartUploadFluentBuilder {
         let complete = self.client.complete_multipart_upload().bucket(&self.settings.bucket);
-        let complete = complete.key(key.as_str()).upload_id(id).set_request_payer(self.payer());
+        let complete = complete.key(stand_in(key)).upload_id(id).set_request_payer(self.payer());
         with_customer_key!(self, complete)
     }
 
     pub(crate) fn abort_upload(&self, key: &Key, id: &str) -> AbortMultipartUploadFluentBuilder {
         let abort = self.client.abort_multipart_upload().bucket(&self.settings.bucket);
-        abort.key(key.as_str()).upload_id(id).set_request_payer(self.payer())
+        abort.key(stand_in(key)).upload_id(id).set_request_payer(self.payer())
     }
 
     pub(crate) fn list_uploads(&self) -> ListMultipartUploadsFluentBuilder {

@@ -9,6 +9,7 @@ use aws_sdk_s3::config::{
 };
 use omni_contracts::Result;
 
+use super::blank::PutBack;
 use super::settings::{S3Addressing, S3Settings, wrong};
 
 /// The region that services other than Amazon's are addressed with when nothing says another.
@@ -46,7 +47,8 @@ pub(crate) async fn connect(settings: &S3Settings) -> Result<Client> {
         .force_path_style(settings.addressing() == S3Addressing::Path)
         // We send and compare checksums ourselves, also where a service knows none.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-        .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+        .interceptor(PutBack);
     if settings.anonymous {
         config = config.allow_no_auth();
     }

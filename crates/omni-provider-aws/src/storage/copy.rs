@@ -5,8 +5,8 @@ use std::sync::Arc;
 use aws_sdk_s3::types::MetadataDirective;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use omni_contracts::storage::{
-    Capability, CopyOptions, Crc32c, Key, ObjectMeta, Part, PartNumber, ReadCondition,
-    WriteCondition, Written,
+    Capability, CopyOptions, Key, ObjectMeta, Part, PartNumber, ReadCondition, WriteCondition,
+    Written,
 };
 use omni_contracts::{Error, ErrorKind, Operation, Result};
 
@@ -139,10 +139,7 @@ impl S3Storage {
         let parallel = self.bucket.settings.parallel_parts;
         let parts = stream::iter(0..size.div_ceil(SEGMENT)).map(segment).buffered(parallel);
         match parts.try_collect::<Vec<_>>().await {
-            Ok(parts) => {
-                let checksum = source.meta.checksum.unwrap_or_else(Crc32c::default);
-                upload.complete(&parts, terms, checksum).await
-            }
+            Ok(parts) => upload.complete(&parts, terms, source.meta.checksum).await,
             Err(error) => upload.give_up(error).await,
         }
     }

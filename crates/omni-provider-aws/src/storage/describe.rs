@@ -185,7 +185,8 @@ pub(crate) fn version(e_tag: Option<&str>) -> Result<Version> {
 /// The entity tag of a version; `None` when no service can have made it.
 pub(crate) fn e_tag(version: &Version) -> Option<String> {
     let text = version.as_str();
-    let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"');
+    // Not what some service takes for a list, a wildcard or the end of the tag.
+    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:+/=~".contains(&b));
     plain.then(|| format!("\"{text}\""))
 }
 
@@ -278,6 +279,8 @@ mod tests {
         assert_eq!(text("a-1").as_deref(), Some("\"a-1\""));
         assert_eq!(text("ä"), None);
         assert_eq!(text("a\"b"), None);
+        assert_eq!(text("a,"), None);
+        assert_eq!(text("*"), None);
         assert_eq!(checksum(&checksum_text(Crc32c::of(b"x"))), Some(Crc32c::of(b"x")));
         assert_eq!(checksum("AAAAAA==-2"), None);
     }

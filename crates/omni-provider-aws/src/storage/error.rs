@@ -52,7 +52,7 @@ where
             in_doubt(Error::new(kind, broken), intent, true)
         }
         SdkError::ConstructionFailure(_) => {
-            Error::new(ErrorKind::Internal, "the request could not be made")
+            Error::new(ErrorKind::InvalidArgument, "the request cannot be made")
         }
         _ => in_doubt(Error::new(ErrorKind::Internal, "the call failed"), intent, true),
     };

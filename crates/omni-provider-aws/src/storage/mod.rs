@@ -1,5 +1,6 @@
 //! Object storage on Amazon S3 and on services that speak its protocol.
 
+mod blank;
 mod client;
 mod connect;
 mod copy;

@@ -67,9 +67,9 @@ impl<'s> Upload<'s> {
         mut self,
         parts: &[Part],
         terms: &Terms,
-        checksum: Crc32c,
+        checksum: Option<Crc32c>,
     ) -> Result<Written> {
-        let completed = self.storage.join(self.key, &self.id, parts, terms, Some(checksum)).await;
+        let completed = self.storage.join(self.key, &self.id, parts, terms, checksum).await;
         match completed {
             Ok(written) => {
                 self.open = false;
@@ -131,7 +131,8 @@ impl S3Storage {
         })
     }
 
-    /// Joins the parts of an upload into the object.
+    /// Joins the parts of an upload into the object. The checksum is not sent: services that do not
+    /// know those of whole contents take it for one of the checksums of the parts, and refuse it.
     async fn join(
         &self,
         key: &Key,
@@ -153,16 +154,24 @@ impl S3Storage {
             .bucket
             .complete_upload(key, id)
             .multipart_upload(upload)
-            .set_checksum_crc32_c(checksum.map(describe::checksum_text))
-            .set_checksum_type(checksum.map(|_| ChecksumType::FullObject))
             .set_if_match(terms.if_match.clone())
             .set_if_none_match(terms.if_none_match.clone());
         let answer = complete.send().await;
         let answer = answer.map_err(|error| self.translate(error, terms.intent))?;
+        let joined = answer.checksum_crc32_c().and_then(describe::checksum);
+        if let (Some(expected), Some(joined)) = (checksum, joined)
+            && expected != joined
+        {
+            return Err(Error::new(
+                ErrorKind::Corrupt,
+                format!("the parts were joined to a content with CRC-32C {joined}, not {expected}"),
+            )
+            .with_effect(Effect::Yes));
+        }
         Ok(Written {
             size: parts.iter().map(|part| part.size).sum(),
             version: describe::version(answer.e_tag())?,
-            checksum: answer.checksum_crc32_c().and_then(describe::checksum),
+            checksum: joined,
         })
     }
 
@@ -238,6 +247,11 @@ impl S3Storage {
             self.capabilities.expect(Capability::ConditionalMultipart)?;
         }
         validate(parts)?;
+        if let Some(small) = too_small(parts) {
+            // Not every service refuses it. That there is no upload is the stronger reason.
+            self.try_list_parts(key, upload).await?;
+            return Err(small);
+        }
         let terms = Terms::new(&options.condition)?;
         let checksum = match options.checksum {
             None => None,
@@ -340,22 +354,25 @@ fn no_upload(error: Error) -> Error {
 }
 
 fn validate(parts: &[Part]) -> Result<()> {
-    let Some((_, others)) = parts.split_last() else {
+    if parts.is_empty() {
         return Err(Error::invalid("an upload completes with at least one part"));
-    };
+    }
     if !parts.is_sorted_by(|one, next| one.number < next.number) {
         return Err(Error::invalid("the parts must be stated once each, in ascending order"));
-    }
-    if let Some(small) = others.iter().find(|part| part.size < MIN_PART) {
-        return Err(Error::invalid(format!(
-            "every part but the last has at least {MIN_PART} bytes, part {} has {}",
-            small.number, small.size
-        )));
     }
     match parts.iter().find(|part| describe::e_tag(&part.version).is_none()) {
         None => Ok(()),
         Some(part) => Err(Error::invalid(format!("part {} was not received so", part.number))),
     }
+}
+
+fn too_small(parts: &[Part]) -> Option<Error> {
+    let (_, others) = parts.split_last()?;
+    let small = others.iter().find(|part| part.size < MIN_PART)?;
+    Some(Error::invalid(format!(
+        "every part but the last has at least {MIN_PART} bytes, part {} has {}",
+        small.number, small.size
+    )))
 }
 
 /// The version that Amazon S3 gives to joined parts whose entity tags are MD5 sums.
@@ -395,12 +412,13 @@ mod tests {
             vec![],
             vec![part(2, large, "a"), part(1, large, "b")],
             vec![part(1, large, "a"), part(1, large, "a")],
-            vec![part(1, small, "a"), part(2, large, "b")],
             vec![part(1, large, "\u{e4}")],
         ] {
             let kind = validate(&parts).unwrap_err().kind();
             assert_eq!(kind, ErrorKind::InvalidArgument, "{parts:?}");
         }
+        assert!(too_small(&[part(1, small, "a"), part(2, large, "b")]).is_some());
+        assert!(too_small(&[part(1, large, "a"), part(2, small, "b")]).is_none());
     }
 
     #[test]

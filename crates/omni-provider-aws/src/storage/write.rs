@@ -154,7 +154,7 @@ impl S3Storage {
         if let Err(error) = checksum.expect(options.checksum) {
             return upload.give_up(error).await;
         }
-        upload.complete(&parts, terms, checksum).await
+        upload.complete(&parts, terms, Some(checksum)).await
     }
 
     async fn send_parts(
@@ -228,8 +228,9 @@ impl S3Storage {
     }
 
     async fn delete_batch(&self, keys: &[Key]) -> Vec<Result<Deleted>> {
-        // What XML cannot hold is deleted by itself.
-        let plain = |key: &&Key| !key.as_str().chars().any(char::is_control);
+        // What XML cannot hold, or what is no key, is deleted by itself.
+        let plain =
+            |key: &&Key| !key.as_str().is_empty() && !key.as_str().chars().any(char::is_control);
         let refused = match self.delete_plain(keys.iter().filter(plain)).await {
             Ok(refused) => refused,
             Err(error) => {

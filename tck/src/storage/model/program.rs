@@ -246,7 +246,7 @@ pub(super) static ATTRIBUTES: LazyLock<Vec<Arc<Attributes>>> = LazyLock::new(|| 
     let metadata = |pairs: &[(&str, &str)]| {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     };
-    let full = "\u{e4}".repeat((2048 - "a9_".len()) / 2);
+    let full = "\u{e4}".repeat((1024 - "a9_".len()) / 2);
     [
         Attributes::default(),
         Attributes {
