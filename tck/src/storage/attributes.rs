@@ -304,9 +304,9 @@ async fn metadata_comes_back(cx: &Context) -> Outcome {
         let key = key(format!("names/{number}"));
         comes_back(store, &key, &payload(1, size), &attributes, "with many names").await?;
     }
-    let many: Vec<_> = (0..200).map(|number| (format!("m{number}"), number.to_string())).collect();
+    let many: Vec<_> = (0..64).map(|number| (format!("m{number}"), number.to_string())).collect();
     let attributes = Attributes { metadata: many.into_iter().collect(), ..Attributes::default() };
-    comes_back(store, &key("many"), &content, &attributes, "with 200 metadata names").await
+    comes_back(store, &key("many"), &content, &attributes, "with 64 metadata names").await
 }
 
 async fn overwrites_replace_attributes(cx: &Context) -> Outcome {

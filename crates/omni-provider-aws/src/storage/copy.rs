@@ -8,7 +8,7 @@ use omni_contracts::storage::{
     Capability, CopyOptions, Key, ObjectMeta, Part, PartNumber, ReadCondition, WriteCondition,
     Written,
 };
-use omni_contracts::{Error, ErrorKind, Operation, Result};
+use omni_contracts::{Effect, Error, ErrorKind, Operation, Result};
 
 use super::describe::{self, Own};
 use super::error::Intent;
@@ -21,7 +21,7 @@ const MAX_COPY: u64 = 5 << 30;
 /// What is copied in one request of several.
 const SEGMENT: u64 = 512 << 20;
 /// How often a source that is replaced meanwhile is followed.
-const FOLLOWS: usize = 5;
+const FOLLOWS: usize = 16;
 
 impl S3Storage {
     pub(crate) async fn try_copy(
@@ -80,10 +80,12 @@ impl S3Storage {
         options: &CopyOptions,
         terms: &Terms,
     ) -> Result<Written> {
+        // Whole as it is, any version is as good as the one that was looked at.
+        let any = options.attributes.is_none() && options.source_version.is_none();
         let copy = self
             .bucket
             .copy(from, to)
-            .set_copy_source_if_match(source.tag())
+            .set_copy_source_if_match(source.tag().filter(|_| !any))
             .set_if_match(terms.if_match.clone())
             .set_if_none_match(terms.if_none_match.clone());
         let copy = match &options.attributes {
@@ -96,9 +98,19 @@ impl S3Storage {
         };
         let answer = copy.send().await.map_err(|error| self.translate(error, terms.intent))?;
         let result = answer.copy_object_result();
-        let tag = result.and_then(|result| result.e_tag());
-        let size = source.meta.size;
-        Ok(Written { size, version: describe::version(tag)?, checksum: source.meta.checksum })
+        let version = describe::version(result.and_then(|result| result.e_tag()))?;
+        if !any || version == source.meta.version {
+            let ObjectMeta { size, checksum, .. } = source.meta;
+            return Ok(Written { size, version, checksum });
+        }
+        // Of another version, or of one that was uploaded in parts: the copy of it has another tag.
+        match self.bucket.describe(to, &ReadCondition::default()).await {
+            Ok((meta, _)) if meta.version == version => Ok(meta.written()),
+            _ => {
+                let gone = "the copy was made, and replaced before it could be looked at";
+                Err(Error::new(ErrorKind::Conflict, gone).with_effect(Effect::Yes))
+            }
+        }
     }
 
     /// A content above what one request copies.

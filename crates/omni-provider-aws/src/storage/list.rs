@@ -35,12 +35,13 @@ impl S3Storage {
             // Control characters, which XML cannot hold, otherwise break the whole page.
             .encoding_type(EncodingType::Url);
         let answer = list.send().await.map_err(|error| self.translate(error, Intent::Read))?;
+        let encoding = answer.encoding_type();
         let mut entries = Vec::with_capacity(answer.contents().len());
         for object in answer.contents() {
             let key = object.key().ok_or_else(|| describe::unexpected("an entry has no key"))?;
             let size = object.size().and_then(|size| u64::try_from(size).ok());
             entries.push(ListEntry::Object(ObjectEntry {
-                key: Key::native(decoded(key)?),
+                key: Key::native(decoded(key, encoding)?),
                 size: size.ok_or_else(|| describe::unexpected("an entry has no size"))?,
                 version: describe::version(object.e_tag())?,
                 modified: describe::time(object.last_modified())?,
@@ -48,7 +49,7 @@ impl S3Storage {
         }
         for folder in answer.common_prefixes() {
             let text = folder.prefix().ok_or_else(|| describe::unexpected("a prefix is empty"))?;
-            entries.push(ListEntry::Prefix(Prefix::new(decoded(text)?)?));
+            entries.push(ListEntry::Prefix(Prefix::new(decoded(text, encoding)?)?));
         }
         // Objects and prefixes come apart; they are one sequence.
         entries.sort_by(|one, other| one.name().cmp(other.name()));
@@ -75,8 +76,11 @@ fn just_before(start: &str) -> String {
     text
 }
 
-/// What a listing in URL encoding stands for.
-fn decoded(text: &str) -> Result<String> {
+/// What a name in a listing stands for.
+pub(crate) fn decoded(text: &str, encoding: Option<&EncodingType>) -> Result<String> {
+    if encoding != Some(&EncodingType::Url) {
+        return Ok(text.to_owned());
+    }
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -103,8 +107,10 @@ mod tests {
 
     #[test]
     fn keys_come_back_from_their_encoding() {
-        assert_eq!(decoded("a+b%2Bc%25/%F0%9F%98%80").unwrap(), "a b+c%/\u{1f600}");
-        assert!(decoded("%G1").is_err() && decoded("%f").is_err() && decoded("%ff").is_err());
+        let url = |text: &str| decoded(text, Some(&EncodingType::Url));
+        assert_eq!(url("a+b%2Bc%25/%F0%9F%98%80").unwrap(), "a b+c%/\u{1f600}");
+        assert!(url("%G1").is_err() && url("%f").is_err() && url("%ff").is_err());
+        assert_eq!(decoded("a+b%41", None).unwrap(), "a+b%41");
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use std::time::SystemTime;
 
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{
+    ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, EncodingType,
+};
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
 use omni_contracts::storage::{
@@ -14,6 +16,7 @@ use omni_contracts::{Body, Effect, Error, ErrorKind, Result};
 
 use super::describe::{self, Own};
 use super::error::Intent;
+use super::list::decoded;
 use super::provider::S3Storage;
 use super::settings::MIN_PART;
 use super::write::{Terms, portable, with_attributes};
@@ -320,6 +323,7 @@ impl S3Storage {
             }
         };
         let list = self.bucket.list_uploads().prefix(prefix.as_str());
+        let list = list.encoding_type(EncodingType::Url);
         let list = list.set_key_marker(after_key).set_upload_id_marker(after_id);
         let page = list.send().await.map_err(|error| self.translate(error, Intent::Read))?;
         let mut entries = Vec::new();
@@ -329,12 +333,13 @@ impl S3Storage {
             };
             entries.push(UploadEntry {
                 id: UploadId::new(id),
-                key: Key::native(key),
+                key: Key::native(decoded(key, page.encoding_type())?),
                 created: describe::time(upload.initiated()).unwrap_or(SystemTime::UNIX_EPOCH),
             });
         }
         let next = match (page.next_upload_id_marker(), page.next_key_marker()) {
             (Some(id), Some(key)) if page.is_truncated() == Some(true) => {
+                let key = decoded(key, page.encoding_type())?;
                 Some(PageToken::sealed(&scope, &format!("{id}\n{key}")))
             }
             _ => None,

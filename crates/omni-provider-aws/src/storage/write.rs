@@ -229,8 +229,8 @@ impl S3Storage {
 
     async fn delete_batch(&self, keys: &[Key]) -> Vec<Result<Deleted>> {
         // What XML cannot hold, or what is no key, is deleted by itself.
-        let plain =
-            |key: &&Key| !key.as_str().is_empty() && !key.as_str().chars().any(char::is_control);
+        let held = |c: char| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}');
+        let plain = |key: &&Key| !key.as_str().is_empty() && key.as_str().chars().all(held);
         let refused = match self.delete_plain(keys.iter().filter(plain)).await {
             Ok(refused) => refused,
             Err(error) => {
