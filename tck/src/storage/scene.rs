@@ -72,13 +72,13 @@ impl Scene {
     pub(super) async fn set(cx: &Context) -> std::result::Result<Self, Failure> {
         let store = cx.open().await?;
         let (taken, source) = (key("scene/taken"), key("scene/source"));
-        let put = |key: Key| {
+        let put = |key: Key, size| {
             let store = Arc::clone(&store);
-            async move { store.put(&key, content(100).into(), &described()).await }
+            async move { store.put(&key, content(size).into(), &described()).await }
         };
-        let stale = ok("put", put(taken.clone()).await)?.version;
-        let current = ok("overwrite", put(taken.clone()).await)?.version;
-        ok("put", put(source.clone()).await)?;
+        let stale = ok("put", put(taken.clone(), 99).await)?.version;
+        let current = ok("overwrite", put(taken.clone(), 100).await)?.version;
+        ok("put", put(source.clone(), 100).await)?;
         let mut scene = Self {
             store: Arc::clone(&store),
             free: key("scene/free"),
