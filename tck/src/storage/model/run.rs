@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use omni_contracts::Result;
 use omni_contracts::storage::{
-    Capabilities, CompleteOptions, CopyOptions, Crc32c, DeleteOptions, GetOptions, Key, ObjectMeta,
-    Part, PutOptions, StorageProvider, UploadId, WriteId, Written, delete_prefix,
+    Capabilities, Capability, CompleteOptions, CopyOptions, Crc32c, DeleteOptions, GetOptions, Key,
+    ObjectMeta, Part, PutOptions, StorageProvider, UploadId, WriteId, Written, delete_prefix,
 };
 
 use super::compare::{Stop, Verdict, agreed, differ, existed, same};
@@ -127,9 +127,12 @@ impl Run {
             Op::RepeatPut { key } => {
                 let text = &KEYS[*key];
                 let current = self.model.objects.get(text).map(|object| object.version);
-                let Some((write, options, source)) = self.puts.get(text).cloned() else {
+                let Some((mut write, options, source)) = self.puts.get(text).cloned() else {
                     return Ok("nothing to repeat".to_owned());
                 };
+                if let Condition::IfMatch(version) = write.condition {
+                    write.condition = Condition::IfMatch(self.distinct(text, version));
+                }
                 if current.is_some_and(|version| self.copies.contains(&version)) {
                     return Ok("not repeated over a copy".to_owned());
                 }
@@ -348,8 +351,11 @@ impl Run {
         same("the size", &(object.content.len() as u64), &meta.size)?;
         same("the attributes", &object.attributes, &meta.attributes)?;
         same("the checksum", &sum, &meta.checksum.unwrap_or(sum))?;
+        let unique = store.capabilities().has(Capability::UniqueVersions);
         let earlier = self.versions.entry(key.to_owned()).or_default();
-        if let Some(earlier) = earlier.iter().find(|v| self.receipts[v].version == meta.version) {
+        if unique
+            && let Some(earlier) = earlier.iter().find(|v| self.receipts[v].version == meta.version)
+        {
             let seen = format!("{:?}, as version {earlier} had", meta.version);
             return Err(differ("a version that this key did not have before", seen));
         }

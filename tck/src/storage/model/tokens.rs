@@ -24,7 +24,15 @@ impl Run {
             Which::Older => versions.len().checked_sub(2),
             Which::Foreign => None,
         };
-        at.map_or(0, |at| versions[at])
+        at.map_or(0, |at| self.distinct(key, versions[at]))
+    }
+
+    /// The current version of a key instead of an older one that the provider cannot tell from it.
+    pub(super) fn distinct(&self, key: &str, version: u64) -> u64 {
+        match self.model.objects.get(key).map(|object| object.version) {
+            Some(current) if self.native(current) == self.native(version) => current,
+            _ => version,
+        }
     }
 
     pub(super) fn condition(&self, key: &str, when: When) -> Condition {
@@ -124,8 +132,10 @@ impl Run {
             Parts::Replaced => {
                 let replaced = first.and_then(|(number, version)| {
                     let mut earlier = self.parts.range(..version).rev();
+                    let now = self.parts.get(&version).map(|(_, part)| &part.version);
                     let same = |(_, (of, part)): &(&u64, &(usize, Part))| {
-                        *of == upload && part.number.get() == number
+                        let is_told = Some(&part.version) != now;
+                        *of == upload && part.number.get() == number && is_told
                     };
                     Some((number, *earlier.find(same)?.0))
                 });
