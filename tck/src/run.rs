@@ -1,11 +1,13 @@
 //! `certify`: the whole suite on one subject. How a single check runs lives in `session`.
 
+use std::collections::HashSet;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
 
 use crate::Subject;
 use crate::report::{ClauseReport, Environment, FORMAT, Report, Status};
@@ -28,6 +30,9 @@ pub struct Options {
     pub rerun: String,
     /// An earlier report; the new one shows the differences to it.
     pub previous: Option<Report>,
+    /// Cancelled, it ends the run: checks are given up, and [`certify`] returns when nothing of them
+    /// is left. What has not ended by then has not run, in the report.
+    pub stop: CancellationToken,
 }
 
 impl Default for Options {
@@ -40,6 +45,7 @@ impl Default for Options {
             parallel: 2 * std::thread::available_parallelism().map_or(2, |cpus| cpus.get().min(8)),
             rerun: "omni certify {subject} --only {id} --seed {seed}".to_owned(),
             previous: None,
+            stop: CancellationToken::new(),
         }
     }
 }
@@ -96,19 +102,27 @@ pub fn certify(
 ) -> Report {
     let runtime = runtime();
     let mut report = Header::new(&*subject, options);
-    let opening = Session::open(subject, options);
+    let opening = options.stop.run_until_cancelled(Session::open(subject, options));
     let report = match runtime.block_on(opening) {
-        Err(error) => report.unreachable(error),
-        Ok(session) => {
+        None => report.unreachable("the run was stopped".to_owned()),
+        Some(Err(error)) => report.unreachable(error),
+        Some(Ok(session)) => {
             report.declared(&session);
             let results = run_all(&runtime, session, options, on_event);
             report.finish(results)
         }
     };
-    // A check that was given up may still block a thread.
-    runtime.shutdown_background();
+    // A check that was given up may still block a thread. Only who stops a run waits for that, for he
+    // is about to remove what the thread works on.
+    match options.stop.is_cancelled() {
+        true => runtime.shutdown_timeout(STOPPING),
+        false => runtime.shutdown_background(),
+    }
     report
 }
+
+/// How long a run that is stopped waits for threads that are blocked.
+const STOPPING: Duration = Duration::from_secs(10);
 
 /// The runtime of a run. More threads than cores: the system then interrupts tasks anywhere, which
 /// shows races, and a provider that blocks a thread does not stop the run.
@@ -141,13 +155,18 @@ fn run_all(
         others.iter().map(|planned| session.without_running(planned)).collect();
     let (sender, receiver) = mpsc::channel();
     let parallel = options.parallel.max(1);
+    let stop = options.stop.clone();
     let running = runtime.spawn(async move {
         let one = async |planned: Planned| {
             // Sending fails only when nobody waits for the results any more.
             let _ = sender.send(Message::Started(planned.clause));
             let _ = sender.send(Message::Finished(Box::new(session.run(&planned).await)));
         };
-        stream::iter(selected).for_each_concurrent(parallel, one).await;
+        let all = stream::iter(selected).for_each_concurrent(parallel, one);
+        tokio::select! {
+            () = all => {}
+            () = stop.cancelled() => {}
+        }
     });
     let mut done = 0;
     for message in receiver {
@@ -162,6 +181,9 @@ fn run_all(
     }
     // The folder of the run goes with the task.
     let _ = runtime.block_on(running);
+    let ran: HashSet<_> = results.iter().map(|result| result.id.clone()).collect();
+    let stopped = Planned::all().filter(|planned| !ran.contains(planned.clause.id));
+    results.extend(stopped.map(|planned| planned.report(Status::NotRun, Duration::ZERO, None)));
     results
 }
 

@@ -70,13 +70,13 @@ impl Certify {
             let _ = context.scratch.set(Scratch::new()?);
         }
         let form = context.form;
-        // Gone when the command is: what a run without its folders still finds is not to be shown.
-        let wanted = Arc::new(());
-        let still_wanted = Arc::downgrade(&wanted);
+        // The run ends when the command is dropped; what it finds while it ends is not to be shown.
+        let stop = options.stop.clone();
+        let wanted = options.stop.clone().drop_guard();
         let running = tokio::task::spawn_blocking(move || {
             let mut live = Live::new(form);
             let report = tck::certify(subject, &options, &mut |event| {
-                if still_wanted.strong_count() > 0 {
+                if !stop.is_cancelled() {
                     live.show(&event);
                 }
             });
@@ -84,7 +84,7 @@ impl Certify {
             report
         });
         let report = running.await.map_err(|error| Exit::failed(error.to_string()))?;
-        drop(wanted);
+        wanted.disarm();
         if whole {
             report.write(&self.report).map_err(|error| Exit::failed(error.to_string()))?;
         }
