@@ -23,6 +23,8 @@ pub struct Options {
     pub seed: u64,
     /// How long one check may take; `None`: as the subject says. Above it, it fails.
     pub time_limit: Option<Duration>,
+    /// The share of the rounds and inputs that checks try; `None`: as the subject says.
+    pub share: Option<f64>,
     /// How many checks run at once.
     pub parallel: usize,
     /// The command that runs one clause alone, for people to copy; `{subject}`, `{id}` and `{seed}`
@@ -41,6 +43,7 @@ impl Default for Options {
             only: Vec::new(),
             seed: rand::random::<u32>().into(),
             time_limit: None,
+            share: None,
             // Checks mostly wait: for disks and for networks.
             parallel: 2 * std::thread::available_parallelism().map_or(2, |cpus| cpus.get().min(8)),
             rerun: "omni certify {subject} --only {id} --seed {seed}".to_owned(),
@@ -206,6 +209,7 @@ impl Header {
                 contract_version: omni_contracts::VERSION.to_owned(),
                 tool_version: env!("CARGO_PKG_VERSION").to_owned(),
                 seed: options.seed,
+                share: options.share.unwrap_or_else(|| subject.share()),
                 only: options.only.clone(),
                 started: now,
                 finished: now,

@@ -1,9 +1,11 @@
-//! The providers of this repository, as subjects. The suites know none of them.
+//! The providers of this repository, as subjects, and any provider on stores that exist. The suites
+//! know none of them.
 
 #[cfg(feature = "provider-local")]
 mod local;
 #[cfg(feature = "provider-memory")]
 mod memory;
+mod pool;
 #[cfg(feature = "provider-aws")]
 mod s3;
 
@@ -11,5 +13,6 @@ mod s3;
 pub use local::Local;
 #[cfg(feature = "provider-memory")]
 pub use memory::Memory;
+pub use pool::Pool;
 #[cfg(feature = "provider-aws")]
 pub use s3::S3;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use omni_contracts::{Effect, Error, ErrorKind};
 
 /// What a call was about, as far as an answer cannot tell.
@@ -56,8 +56,26 @@ where
         }
         _ => in_doubt(Error::new(ErrorKind::Internal, "the call failed"), intent, true),
     };
-    let cause = DisplayErrorContext(&error).to_string();
-    translated.with_source(cause)
+    translated.with_source(cause(&error))
+}
+
+/// What the SDK says, without the answer's headers and content, which hold the caller's data.
+fn cause<E>(error: &SdkError<E, HttpResponse>) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let Some(response) = error.raw_response() else {
+        let mut text = error.to_string();
+        let mut cause = std::error::Error::source(error);
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        return text;
+    };
+    let request = response.headers().get("x-amz-request-id").unwrap_or("unknown");
+    let code = error.code().unwrap_or("no code");
+    format!("status {}, {code}, request id {request}", response.status().as_u16())
 }
 
 fn in_doubt(error: Error, intent: Intent, sent: bool) -> Error {
