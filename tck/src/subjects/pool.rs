@@ -2,6 +2,7 @@
 //! is made; what the kit was given is emptied after each check.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -25,6 +26,7 @@ pub struct Pool<F> {
     evidence: Evidence,
     stores: Vec<String>,
     open: F,
+    environment: Vec<(&'static str, OsString)>,
     /// As many permits as `idle` has entries.
     free: Semaphore,
     idle: Mutex<Vec<usize>>,
@@ -46,11 +48,18 @@ where
             name: name.into(),
             evidence,
             open,
+            environment: Vec::new(),
             free: Semaphore::new(stores.len()),
             idle: Mutex::new((0..stores.len()).collect()),
             leases: Mutex::new(leases.unwrap_or_default()),
             stores,
         }
+    }
+
+    /// With variables that worker processes need to open the same stores.
+    #[must_use]
+    pub fn with_environment(self, environment: Vec<(&'static str, OsString)>) -> Self {
+        Self { environment, ..self }
     }
 
     async fn store(&self, index: usize) -> Result<Arc<dyn StorageProvider>> {
@@ -138,6 +147,7 @@ where
     }
 
     fn prepare_worker(&self, command: &mut Command) {
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         if let Ok(leases) = serde_json::to_string(&*locked(&self.leases)) {
             command.env(LEASES, leases);
         }

@@ -2,6 +2,7 @@
 //! becomes of a run that goes wrong. The mutants have a test of their own.
 
 mod deviations;
+mod pool;
 mod reports;
 mod trivial;
 
