@@ -9,6 +9,7 @@ mod files;
 mod output;
 mod progress;
 mod signals;
+mod sync;
 
 use std::process::ExitCode;
 use std::sync::OnceLock;

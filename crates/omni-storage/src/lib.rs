@@ -43,12 +43,12 @@ mod upload;
 mod writer;
 
 pub use bytes::Bytes;
-pub use omni_config::{Config, Loader, Registry, Section};
+pub use omni_config::{ByteSize, Config, Loader, Registry, Section};
 pub use omni_contracts::storage::{
     Attributes, ByteRange, Capabilities, Capability, Crc32c, Deleted, Durability, Key, ListEntry,
     ListPage, ObjectEntry, ObjectMeta, PageToken, Part, PartNumber, Prefix, PresignMethod,
     PresignRequest, PresignedUrl, StorageProvider, UploadEntry, UploadId, UploadPage, Version,
-    VersionEntry, VersionPage, WriteId, Written,
+    VersionEntry, VersionPage, WriteCondition, WriteId, Written,
 };
 pub use omni_contracts::{
     Body, Call, Effect, Error, ErrorKind, Interceptor, Operation, Result, Scope,

@@ -17,7 +17,7 @@ const LONGEST: usize = 1024;
 ///
 /// When nobody answers in time, or not in HTTP.
 pub fn get(url: &str) -> io::Result<u16> {
-    request("GET", url, LIMIT)
+    request("GET", url, "", LIMIT)
 }
 
 /// Sends a PUT without content to `url`, and returns the status code.
@@ -26,10 +26,19 @@ pub fn get(url: &str) -> io::Result<u16> {
 ///
 /// As [`get`].
 pub fn put(url: &str) -> io::Result<u16> {
-    request("PUT", url, LIMIT)
+    request("PUT", url, "", LIMIT)
 }
 
-fn request(method: &str, url: &str, limit: Duration) -> io::Result<u16> {
+/// As [`put`], with the value of an `Authorization` header.
+///
+/// # Errors
+///
+/// As [`get`].
+pub fn put_as(url: &str, authorization: &str) -> io::Result<u16> {
+    request("PUT", url, &format!("Authorization: {authorization}\r\n"), LIMIT)
+}
+
+fn request(method: &str, url: &str, headers: &str, limit: Duration) -> io::Result<u16> {
     let wrong = |problem: String| io::Error::new(io::ErrorKind::InvalidInput, problem);
     let address = url
         .strip_prefix("http://")
@@ -44,7 +53,7 @@ fn request(method: &str, url: &str, limit: Duration) -> io::Result<u16> {
     stream.set_write_timeout(Some(left(deadline)?))?;
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\n{headers}Content-Length: 0\r\nConnection: close\r\n\r\n"
     )?;
     let mut line = Vec::new();
     let mut buffer = [0; LONGEST];
@@ -132,7 +141,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let started = Instant::now();
-        request("GET", &url, Duration::from_millis(50)).unwrap_err();
+        request("GET", &url, "", Duration::from_millis(50)).unwrap_err();
         assert!(started.elapsed() < LIMIT);
     }
 }

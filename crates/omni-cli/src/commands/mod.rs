@@ -8,6 +8,7 @@ mod diff;
 mod list;
 mod object;
 mod remove;
+mod sync;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -35,9 +36,11 @@ pub(crate) enum Command {
     Du(list::Du),
     Get(copy::Get),
     Ls(list::Ls),
+    Migrate(sync::Migrate),
     Put(copy::Put),
     Rm(remove::Rm),
     Stat(object::Stat),
+    Sync(sync::Sync),
 }
 
 /// What holds for every command.
@@ -87,8 +90,10 @@ pub(crate) async fn run(command: Command, context: &Context) -> Outcome {
         Command::Du(du) => du.run(context).await,
         Command::Get(get) => get.run(context).await,
         Command::Ls(ls) => ls.run(context).await,
+        Command::Migrate(migrate) => migrate.run(context).await,
         Command::Put(put) => put.run(context).await,
         Command::Rm(rm) => rm.run(context).await,
         Command::Stat(stat) => stat.run(context).await,
+        Command::Sync(sync) => sync.run(context).await,
     }
 }

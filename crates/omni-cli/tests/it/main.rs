@@ -4,6 +4,7 @@ mod certify;
 mod configuration;
 mod interrupt;
 mod objects;
+mod sync;
 
 use std::ffi::OsStr;
 use std::path::Path;

@@ -91,6 +91,17 @@ impl S3Storage {
         let first = pieces.next(part_size).await?;
         let stored = if pieces.ended {
             self.put_whole(key, first, options, &terms).await
+        } else if options.condition != WriteCondition::Always
+            && !self.capabilities.has(Capability::ConditionalMultipart)
+        {
+            // Sent in parts, the condition would not be looked at.
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "a conditional put above {part_size} bytes needs conditional-multipart, which \
+                     `lacks` names: raise `part_size`"
+                ),
+            ));
         } else {
             self.put_parts(key, first, pieces, part_size, options, &terms).await
         };

@@ -1,0 +1,311 @@
+//! Making one folder of objects equal to another, in any two storages: `sync` and `migrate`.
+//!
+//! Nothing is remembered between runs: what is equal is found by comparing, so a run that was killed
+//! goes on by being run again.
+
+mod filter;
+mod pace;
+mod pairs;
+mod summary;
+
+use std::future::IntoFuture;
+use std::time::{Duration, Instant};
+
+use futures_util::TryStreamExt;
+use futures_util::future::try_join;
+use indicatif::ProgressBar;
+use omni_storage::{
+    Capability, Error, ErrorKind, Key, ObjectEntry, Operation, Result, Version, WriteCondition,
+    WriteId, transfer,
+};
+
+pub(crate) use filter::Filter;
+pub(crate) use pace::Pace;
+pub(crate) use pairs::Side;
+use pairs::{Pair, pairs};
+pub(crate) use summary::{Done, Summary};
+
+/// How often a source that is written meanwhile is followed.
+const FOLLOWS: usize = 5;
+
+/// What is to be made equal, and how.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) source: Side,
+    pub(crate) target: Side,
+    pub(crate) filter: Filter,
+    /// Whether what only the target has is deleted.
+    pub(crate) delete: bool,
+    /// How many objects at once.
+    pub(crate) parallel: usize,
+    /// How often a failure that may pass is tried again.
+    pub(crate) retries: u32,
+    pub(crate) pace: Pace,
+}
+
+/// What is to be done about one name.
+#[derive(Debug)]
+enum Action {
+    /// Both sides are equal.
+    Nothing,
+    Copy {
+        source: ObjectEntry,
+        /// The version that it replaces.
+        over: Option<Version>,
+    },
+    Delete {
+        target: ObjectEntry,
+    },
+    /// Only the target has it, and keeps it.
+    Leave,
+    /// The target cannot have it.
+    Refuse {
+        why: String,
+    },
+}
+
+/// What listing both sides tells, before anything is moved.
+#[derive(Debug, Default)]
+pub(crate) struct Outlook {
+    /// The bytes of what is missing or has another size.
+    pub(crate) bytes: u64,
+    /// Names that the target cannot have, and why.
+    pub(crate) refused: Vec<(String, String)>,
+}
+
+impl Job {
+    /// Looks at both listings.
+    pub(crate) async fn outlook(&self) -> Result<Outlook> {
+        let mut outlook = Outlook::default();
+        let mut pairs = std::pin::pin!(self.pairs().await?);
+        while let Some(pair) = pairs.try_next().await? {
+            let Some(source) = &pair.source else { continue };
+            if let Some(why) = self.refusal(&pair.name, source) {
+                outlook.refused.push((pair.name, why));
+            } else if pair.target.is_none_or(|target| target.size != source.size) {
+                outlook.bytes += source.size;
+            }
+        }
+        Ok(outlook)
+    }
+
+    /// Makes the target equal to the source. `told` hears of each name as it is done.
+    pub(crate) async fn run(
+        &self,
+        bar: &ProgressBar,
+        told: impl FnMut(&str, &Done),
+    ) -> Result<Summary> {
+        self.each(told, async |pair, action| {
+            let repeated = self.perform(pair, action, bar);
+            repeated.await.unwrap_or_else(|error| Done::Failed(error.to_string()))
+        })
+        .await
+    }
+
+    /// Says what [`run`](Self::run) would do, and what the target could not take, and does nothing.
+    pub(crate) async fn rehearse(&self, told: impl FnMut(&str, &Done)) -> Result<Summary> {
+        self.each(told, async |_, action| match action {
+            Action::Nothing => Done::Same,
+            Action::Copy { source, .. } => match self.source.storage.head(&source.key).await {
+                Ok(meta) => match meta.attributes.validate() {
+                    Ok(()) => Done::Copied { bytes: meta.size, changed: false },
+                    Err(error) => Done::Refused(error.to_string()),
+                },
+                Err(error) => Done::Failed(error.to_string()),
+            },
+            Action::Delete { .. } => Done::Deleted,
+            Action::Leave => Done::Left,
+            Action::Refuse { why } => Done::Refused(why),
+        })
+        .await
+    }
+
+    /// Compares both sides anew: everything that is not equal is a failure.
+    pub(crate) async fn verify(&self, told: impl FnMut(&str, &Done)) -> Result<Summary> {
+        self.each(told, async |_, action| match action {
+            Action::Nothing => Done::Same,
+            Action::Copy { over: None, .. } => {
+                Done::Failed("it is missing at the target".to_owned())
+            }
+            Action::Copy { .. } => Done::Failed("the two differ".to_owned()),
+            Action::Delete { .. } => Done::Failed("only the target has it".to_owned()),
+            Action::Leave => Done::Left,
+            Action::Refuse { why } => Done::Refused(why),
+        })
+        .await
+    }
+
+    async fn pairs(&self) -> Result<impl futures_util::Stream<Item = Result<Pair>> + '_> {
+        let taken = |pair: &Pair| std::future::ready(self.filter.takes(&pair.name));
+        Ok(pairs(&self.source, &self.target).await?.try_filter(taken))
+    }
+
+    /// Decides about every name, and lets `act` follow; some at once.
+    #[expect(clippy::future_not_send, reason = "commands run on the main task")]
+    async fn each(
+        &self,
+        mut told: impl FnMut(&str, &Done),
+        act: impl AsyncFn(&Pair, Action) -> Done,
+    ) -> Result<Summary> {
+        let begun = Instant::now();
+        let one = async |pair: Pair| {
+            let done = match self.repeated(async || self.decide(&pair).await).await {
+                Ok(action) => act(&pair, action).await,
+                Err(error) => Done::Failed(error.to_string()),
+            };
+            Ok::<_, Error>((pair.name, done))
+        };
+        let pairs = self.pairs().await?;
+        let mut outcomes = std::pin::pin!(pairs.map_ok(one).try_buffer_unordered(self.parallel));
+        let mut summary = Summary::default();
+        while let Some((name, done)) = outcomes.try_next().await? {
+            told(&name, &done);
+            summary.add(name, done);
+        }
+        summary.elapsed = begun.elapsed();
+        Ok(summary)
+    }
+
+    async fn decide(&self, pair: &Pair) -> Result<Action> {
+        Ok(match (&pair.source, &pair.target) {
+            (None, None) => Action::Nothing,
+            (None, Some(target)) if self.delete => Action::Delete { target: target.clone() },
+            (None, Some(_)) => Action::Leave,
+            (Some(source), target) => match (self.refusal(&pair.name, source), target) {
+                (Some(why), _) => Action::Refuse { why },
+                (None, Some(target)) if self.equal(source, target).await? => Action::Nothing,
+                (None, target) => Action::Copy {
+                    source: source.clone(),
+                    over: target.as_ref().map(|target| target.version.clone()),
+                },
+            },
+        })
+    }
+
+    /// Why the target cannot have this object.
+    fn refusal(&self, name: &str, source: &ObjectEntry) -> Option<String> {
+        let largest = self.target.storage.capabilities().limits.max_object_size;
+        match (Key::new(self.target_name(name)), largest) {
+            (Err(error), _) => Some(error.message().to_owned()),
+            (Ok(_), Some(largest)) if source.size > largest => {
+                Some(format!("it has {} bytes, the target takes {largest}", source.size))
+            }
+            _ => None,
+        }
+    }
+
+    fn target_name(&self, name: &str) -> String {
+        format!("{}{name}", self.target.folder)
+    }
+
+    /// Whether content and attributes are the same. Without two checksums to compare, they are not.
+    async fn equal(&self, source: &ObjectEntry, target: &ObjectEntry) -> Result<bool> {
+        if source.size != target.size {
+            return Ok(false);
+        }
+        let one = self.source.storage.head(&source.key);
+        let other = self.target.storage.head(&target.key);
+        let (one, other) = match try_join(one.into_future(), other.into_future()).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            both => both?,
+        };
+        Ok(one.size == other.size
+            && one.checksum.is_some()
+            && one.checksum == other.checksum
+            && one.attributes == other.attributes)
+    }
+
+    async fn perform(&self, pair: &Pair, action: Action, bar: &ProgressBar) -> Result<Done> {
+        match action {
+            Action::Nothing => Ok(Done::Same),
+            Action::Leave => Ok(Done::Left),
+            Action::Refuse { why } => Ok(Done::Refused(why)),
+            Action::Delete { target } => {
+                let storage = &self.target.storage;
+                self.repeated(async || {
+                    let delete = storage.delete(&target.key);
+                    let unchanged = storage.capabilities().has(Capability::ConditionalDelete);
+                    match unchanged {
+                        true => delete.if_match(target.version.clone()).await,
+                        false => delete.await,
+                    }
+                })
+                .await?;
+                Ok(Done::Deleted)
+            }
+            Action::Copy { source, over } => self.copy(pair, source, over, bar).await,
+        }
+    }
+
+    /// Copies the version that was listed; when the source is written meanwhile, the one that is.
+    async fn copy(
+        &self,
+        pair: &Pair,
+        mut source: ObjectEntry,
+        over: Option<Version>,
+        bar: &ProgressBar,
+    ) -> Result<Done> {
+        let key = Key::new(self.target_name(&pair.name))?;
+        let declared = self.target.storage.capabilities();
+        let condition = match over {
+            None if declared.has(Capability::ConditionalCreate) => WriteCondition::IfAbsent,
+            Some(version) if declared.has(Capability::ConditionalUpdate) => {
+                WriteCondition::IfMatch(version)
+            }
+            _ => WriteCondition::Always,
+        };
+        for follow in 0..FOLLOWS {
+            let id = WriteId::new(format!("{:032x}", rand::random::<u128>()))?;
+            let copied = self
+                .repeated(async || {
+                    let (pace, bar) = (self.pace.clone(), bar.clone());
+                    transfer::copy(&self.source.storage, &source.key, &self.target.storage, &key)
+                        .source_version(source.version.clone())
+                        .condition(condition.clone())
+                        .write_id(id.clone())
+                        .after_chunk(move |bytes| {
+                            let (pace, bar) = (pace.clone(), bar.clone());
+                            Box::pin(async move {
+                                pace.take(bytes).await;
+                                bar.inc(bytes);
+                            })
+                        })
+                        .await
+                })
+                .await;
+            let error = match copied {
+                Ok(written) => {
+                    return Ok(Done::Copied { bytes: written.size, changed: follow > 0 });
+                }
+                Err(error) => error,
+            };
+            let moved = error.operation() == Some(Operation::Get)
+                && matches!(error.kind(), ErrorKind::PreconditionFailed | ErrorKind::NotFound);
+            if !moved {
+                return Err(error);
+            }
+            match self.source.storage.head(&source.key).await {
+                Ok(meta) => (source.version, source.size) = (meta.version, meta.size),
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Done::Vanished),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::new(ErrorKind::Conflict, "the source is written again and again"))
+    }
+
+    /// Tries again what may pass, after a while that grows.
+    async fn repeated<T>(&self, attempt: impl AsyncFn() -> Result<T>) -> Result<T> {
+        let mut tried = 0;
+        loop {
+            match attempt().await {
+                Err(error) if error.is_retryable() && tried < self.retries => {
+                    let grown = Duration::from_millis(200 << tried.min(6));
+                    let wait = grown.mul_f64(0.5 + 0.5 * rand::random::<f64>());
+                    tokio::time::sleep(error.retry_after().unwrap_or(wait)).await;
+                    tried += 1;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+}
