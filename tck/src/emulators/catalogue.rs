@@ -28,14 +28,7 @@ pub static MINISTACK: Emulator = Emulator {
     patience: PATIENCE,
 };
 
-/// What `moto_server` does, but with one thread.
-const MOTO_PROGRAM: &str = "import sys
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import run_simple
-run_simple('127.0.0.1', int(sys.argv[1]), DomainDispatcherApplication(create_backend_app))";
-
-/// Moto as a server: services of AWS. It serves one request at a time: what it keeps is not made for
-/// several threads, on which it lets two writers win, or fails.
+/// Moto as a server: services of AWS. It answers one request after the other; `serve.py` says why.
 pub static MOTO: Emulator = Emulator {
     name: "moto",
     version: "5.2.5",
@@ -43,7 +36,7 @@ pub static MOTO: Emulator = Emulator {
         requirements: include_str!("../../emulators/moto/requirements.txt"),
     },
     program: "venv/bin/python",
-    arguments: &["-c", MOTO_PROGRAM, "{port}"],
+    arguments: &["-c", include_str!("../../emulators/moto/serve.py"), "{port}"],
     environment: &[],
     ports: 1,
     ready: Ready { path: "/moto-api/", status: None },
