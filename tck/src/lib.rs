@@ -6,6 +6,7 @@
 pub mod check;
 mod context;
 mod deviation;
+mod differential;
 #[cfg(unix)]
 pub mod emulators;
 mod harness;
@@ -25,6 +26,7 @@ pub mod worker;
 pub use check::{Check, Failure, Outcome};
 pub use context::Context;
 pub use deviation::Deviation;
+pub use differential::{Comparison, Difference, compare};
 pub use harness::main;
 pub use report::{Report, Verdict, diff};
 pub use run::{Event, Options, certify};

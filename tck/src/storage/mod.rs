@@ -20,7 +20,7 @@ mod inputs;
 mod keys;
 mod listed_objects;
 mod listing;
-mod model;
+pub(crate) mod model;
 mod multipart;
 mod operations;
 mod outcome;

@@ -1,6 +1,7 @@
 //! Tests of the suite itself: that it is complete, that it certifies nothing worthless, and what
 //! becomes of a run that goes wrong. The mutants have a test of their own.
 
+mod compare;
 mod deviations;
 mod pool;
 mod reports;

@@ -13,7 +13,7 @@ use omni_storage::{Config, Result, Section, StorageProvider, registry};
 use serde_json::json;
 use tck::report::{ClauseReport, Status};
 use tck::subjects::Pool;
-use tck::{Event, Evidence, Options, Place, Report, Subject, Verdict};
+use tck::{Comparison, Difference, Event, Evidence, Options, Place, Report, Subject, Verdict};
 
 use super::Context;
 use crate::files::Scratch;
@@ -30,6 +30,12 @@ use crate::progress;
 pub(crate) struct Certify {
     /// Instances of the configuration, all of one provider.
     instances: Vec<String>,
+    /// Instead, run the same random programs on each of these instances, and show the first difference.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', num_args = 1.., conflicts_with_all = ["instances", "only", "share"])]
+    against: Vec<String>,
+    /// How many programs, with --against.
+    #[arg(long, default_value_t = 100, requires = "against")]
+    programs: usize,
     /// Try this share of the rounds and inputs: above 0, at most 1.
     #[arg(long, value_parser = share)]
     share: Option<f64>,
@@ -46,6 +52,9 @@ pub(crate) struct Certify {
 
 impl Certify {
     pub(crate) async fn run(self, context: &Context) -> Outcome {
+        if !self.against.is_empty() {
+            return self.compare(context).await;
+        }
         let only: Vec<_> = self.only.iter().map(|id| id.to_ascii_uppercase()).collect();
         let selected = |only: &String| {
             tck::spec::clauses().iter().any(|clause| clause.id.starts_with(only.as_str()))
@@ -94,6 +103,28 @@ impl Certify {
             report.write(&self.report).map_err(|error| Exit::failed(error.to_string()))?;
         }
         self.conclude(context, &report, whole)
+    }
+
+    /// Runs the same programs on several instances.
+    async fn compare(self, context: &Context) -> Outcome {
+        let mut subjects: Vec<Arc<dyn Subject>> = Vec::new();
+        for name in &self.against {
+            subjects.push(configured(context, std::slice::from_ref(name))?);
+        }
+        if context.scratch.get().is_none() {
+            let _ = context.scratch.set(Scratch::new()?);
+        }
+        let seed = self.seed.unwrap_or_else(|| Options::default().seed);
+        let bar = progress::items("comparing", None);
+        let comparing =
+            tokio::task::spawn_blocking(move || tck::compare(&subjects, self.programs, seed));
+        let compared = comparing.await.map_err(|error| Exit::failed(error.to_string()))?;
+        bar.finish_and_clear();
+        let compared = compared.map_err(Exit::failed)?;
+        let value = serde_json::to_value(&compared);
+        let value = value.map_err(|error| Exit::failed(error.to_string()))?;
+        print(context.form, &value, &told(&compared))?;
+        if compared.difference.is_none() { Ok(()) } else { Err(Exit::Negative) }
     }
 
     /// The command that runs one clause of the same subject alone.
@@ -193,6 +224,32 @@ impl Live {
         }
         self.bar.set_message(self.running.join(" "));
     }
+}
+
+/// A comparison in words.
+fn told(compared: &Comparison) -> String {
+    let Comparison { subjects, capabilities, seed, programs, difference } = compared;
+    let mut text = format!(
+        "{}: {programs} programs each, seed {seed}, with {}\n",
+        subjects.join(", "),
+        capabilities.join(", ")
+    );
+    let Some(Difference { subject, failure, others }) = difference else {
+        return text + "no difference";
+    };
+    text += &format!(
+        "DIFFERENCE in program {programs}: {subject}\n  {}\n  expected: {}\n  seen:     {}\n",
+        failure.situation, failure.expected, failure.seen
+    );
+    for (name, steps) in std::iter::once((subject, &failure.steps))
+        .chain(others.iter().map(|(name, steps)| (name, steps)))
+    {
+        text += &format!("{name}:\n");
+        for (number, step) in (1..).zip(steps) {
+            text += &format!("  step {number}: {step}\n");
+        }
+    }
+    text.trim_end().to_owned()
 }
 
 fn line(result: &ClauseReport) -> String {
@@ -387,6 +444,8 @@ mod tests {
         assert_eq!(report.verdict(), Verdict::Deviating);
         let certify = Certify {
             instances: Vec::new(),
+            against: Vec::new(),
+            programs: 100,
             share: None,
             report: PathBuf::new(),
             only: Vec::new(),

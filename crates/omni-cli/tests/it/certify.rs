@@ -35,3 +35,18 @@ fn a_clause_that_does_not_exist_is_told() {
     assert!(Desk::new().fails(2, "certify nobody").contains("nobody"));
     assert!(Desk::new().fails(2, "diff-reports a b").contains("a"));
 }
+
+#[test]
+fn instances_are_compared_with_each_other() {
+    let desk = Desk::new();
+    desk.write(
+        "omni.toml",
+        "[default.storage.one]\nprovider = \"local\"\npath = \"one\"\n\
+         [default.storage.two]\nprovider = \"memory\"\n",
+    );
+    let said = desk.ok("certify --against one,two --programs 10 --seed 3");
+    assert!(said.contains("storage.one, storage.two: 10 programs each, seed 3"), "{said}");
+    assert!(said.ends_with("no difference\n"), "{said}");
+    assert!(desk.fails(2, "certify --against one,nobody").contains("nobody"));
+    assert!(!desk.path().join("one").exists(), "the instance's own place was used");
+}

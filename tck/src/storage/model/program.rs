@@ -11,7 +11,7 @@ use crate::reference::Content;
 
 /// One operation, on one of two handles.
 #[derive(Clone, Debug)]
-pub(super) struct Step {
+pub(crate) struct Step {
     pub(super) handle: usize,
     pub(super) op: Op,
 }

@@ -35,12 +35,12 @@ pub(super) struct Run {
     writes: u64,
 }
 
-/// Runs a program on a fresh store.
+/// Runs a program on a fresh store; returns what each step gave.
 pub(super) async fn run(
     subject: &dyn Subject,
     place: &Place<'_>,
     program: &[Step],
-) -> std::result::Result<(), Failure> {
+) -> std::result::Result<Vec<String>, Failure> {
     let open = async || check::ok("opening the store", subject.open(place).await);
     let handles = [open().await?, open().await?];
     let capabilities = handles[0].capabilities().clone();
@@ -71,7 +71,8 @@ pub(super) async fn run(
         };
         judge(&mut steps, step.to_string(), verdict)?;
     }
-    judge(&mut steps, "read everything".to_owned(), run.inspect().await)
+    judge(&mut steps, "read everything".to_owned(), run.inspect().await)?;
+    Ok(steps)
 }
 
 /// Writes down what a step gave; fails where provider and reference differ.
