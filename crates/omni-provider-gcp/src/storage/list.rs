@@ -169,7 +169,7 @@ mod tests {
         let after = (own(AFTER_AREA), String::new());
         assert_eq!(visible("", ""), [before(""), after.clone()]);
         assert_eq!(visible(".omni-uploads/", "."), [before("."), after.clone()]);
-        assert_eq!(visible("", ".omni-uploads//x"), [after.clone()]);
+        assert_eq!(visible("", ".omni-uploads//x"), std::slice::from_ref(&after));
         assert_eq!(visible("", AREA), [after]);
         assert_eq!(visible("", "b"), [(own("b"), String::new())]);
         assert_eq!(visible("a", ""), [(String::new(), String::new())]);

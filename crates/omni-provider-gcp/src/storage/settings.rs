@@ -134,7 +134,10 @@ impl GcsSettings {
                 self.bucket
             )));
         }
-        if self.part_size == 0 || self.part_size % QUANTUM != 0 || self.part_size > MAX_PART {
+        if self.part_size == 0
+            || !self.part_size.is_multiple_of(QUANTUM)
+            || self.part_size > MAX_PART
+        {
             return Err(wrong(format!(
                 "part_size is a multiple of 256 KiB, at most 1 GiB, this is {} bytes",
                 self.part_size

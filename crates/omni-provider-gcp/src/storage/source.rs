@@ -196,7 +196,8 @@ mod tests {
         let mut whole = Source::whole(Bytes::from(vec![1; PIECE + 3]));
         assert_eq!(whole.size_hint().await.unwrap().exact(), Some(PIECE as u64 + 3));
         assert_eq!(drain(&mut whole).await.unwrap(), [PIECE, 3]);
-        let chunks = vec![Ok(Bytes::from(vec![2; 100])); 3 * PIECE / 100];
+        let chunk = || Ok(Bytes::from_static(&[2; 100]));
+        let chunks = std::iter::repeat_with(chunk).take(3 * PIECE / 100).collect();
         let mut rest = pieces(chunks);
         let first = rest.next(2 * PIECE).await.unwrap();
         let mut source = Source::stream(first, rest, None);
