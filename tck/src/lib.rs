@@ -8,6 +8,7 @@ mod context;
 mod deviation;
 #[cfg(unix)]
 pub mod emulators;
+pub mod fakes;
 mod harness;
 mod history;
 #[cfg(feature = "provider-local")]

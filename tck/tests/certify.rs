@@ -15,6 +15,10 @@ fn main() -> ExitCode {
         Arc::new(subjects::S3::on_ministack()),
         #[cfg(feature = "provider-aws")]
         Arc::new(subjects::S3::on_moto()),
+        #[cfg(feature = "provider-gcp")]
+        Arc::new(subjects::Gcs::plain()),
+        #[cfg(feature = "provider-gcp")]
+        Arc::new(subjects::Gcs::versioned()),
     ];
     tck::main(subjects)
 }
