@@ -19,6 +19,9 @@ use super::stream::Reading;
 /// How often an object that is replaced meanwhile is followed.
 const FOLLOWS: usize = 32;
 
+/// More bytes than an object can have: it has at most 5 TiB. The SDK counts no further than an `i64`.
+const BEYOND: u64 = 1 << 50;
+
 impl Bucket {
     /// The description of an object, and what Omni remembers of it.
     pub(crate) async fn describe(&self, key: &Key) -> Result<(ObjectMeta, Own)> {
@@ -172,10 +175,12 @@ fn with_condition(read: ReadObject, condition: &ReadCondition) -> ReadObject {
 fn asked(range: ByteRange) -> Option<ReadRange> {
     Some(match range {
         ByteRange::Full => ReadRange::all(),
-        ByteRange::Bounded { start, end } if start == end => return None,
-        ByteRange::Bounded { start, end } => ReadRange::segment(start, end - start),
+        ByteRange::Bounded { start, end } if start == end || start >= BEYOND => return None,
+        ByteRange::Bounded { start, end } => ReadRange::segment(start, end.min(BEYOND) - start),
+        ByteRange::From(start) if start >= BEYOND => return None,
         ByteRange::From(start) => ReadRange::offset(start),
         ByteRange::Suffix(0) => return None,
+        ByteRange::Suffix(length) if length >= BEYOND => ReadRange::all(),
         ByteRange::Suffix(length) => ReadRange::tail(length),
     })
 }
@@ -193,5 +198,9 @@ mod tests {
         assert_eq!(asked((3..3).into()), None);
         assert_eq!(asked((0..0).into()), None);
         assert_eq!(asked(ByteRange::suffix(0)), None);
+        assert_eq!(asked((1..u64::MAX).into()), Some(ReadRange::segment(1, BEYOND - 1)));
+        assert_eq!(asked((u64::MAX - 1..u64::MAX).into()), None);
+        assert_eq!(asked((u64::MAX..).into()), None);
+        assert_eq!(asked(ByteRange::suffix(u64::MAX)), Some(ReadRange::all()));
     }
 }

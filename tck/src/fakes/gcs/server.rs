@@ -211,6 +211,8 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
     loop {
         // A connection that failed before it was there is its client's affair.
         let Ok((stream, _)) = listener.accept().await else { continue };
+        // An answer is several small writes, of which Nagle's algorithm would hold the last back.
+        let _ = stream.set_nodelay(true);
         let state = Arc::clone(&state);
         tokio::spawn(async move {
             let service = service_fn(|request| {
