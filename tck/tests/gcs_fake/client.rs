@@ -48,6 +48,11 @@ impl Answer {
         self.json()["error"]["errors"][0]["reason"].as_str().unwrap().to_owned()
     }
 
+    /// The generation of the object whose content this is.
+    pub(crate) fn generation_header(&self) -> i64 {
+        self.header("x-goog-generation").parse().unwrap()
+    }
+
     /// The generation of the object that is described.
     pub(crate) fn generation(&self) -> i64 {
         self.json()["generation"].as_str().unwrap().parse().unwrap()

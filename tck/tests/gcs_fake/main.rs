@@ -1,5 +1,12 @@
 //! The kit's own server of Google Cloud Storage, used as its documentation says: with plain HTTP and
 //! the published messages, by no client of ours.
 
+mod buckets;
 mod client;
+mod conditions;
+mod copies;
+mod listing;
 mod objects;
+mod signed_urls;
+mod uploads;
+mod versions;

@@ -30,6 +30,10 @@ pub(super) enum Kind {
     BadSignature,
     /// A signed URL that is too old.
     Expired,
+    /// A signed URL of the future.
+    Skewed,
+    /// A header that is not signed, or signed but not there.
+    MalformedHeader,
     /// A bucket that does not exist.
     NoBucket,
     /// An object or an upload that does not exist.
@@ -113,6 +117,12 @@ impl Kind {
                 (S::FORBIDDEN, "forbidden", Code::PermissionDenied, "SignatureDoesNotMatch")
             }
             Self::Expired => (S::BAD_REQUEST, "invalid", Code::InvalidArgument, "ExpiredToken"),
+            Self::Skewed => {
+                (S::FORBIDDEN, "forbidden", Code::PermissionDenied, "RequestTimeTooSkewed")
+            }
+            Self::MalformedHeader => {
+                (S::BAD_REQUEST, "invalid", Code::InvalidArgument, "MalformedSecurityHeader")
+            }
             Self::NoBucket => (S::NOT_FOUND, "notFound", Code::NotFound, "NoSuchBucket"),
             Self::NotFound => (S::NOT_FOUND, "notFound", Code::NotFound, "NoSuchKey"),
             Self::NotAllowed => {

@@ -1,4 +1,5 @@
-//! Google Cloud Storage: its JSON API and what its gRPC API has for managing objects, on one port.
+//! Google Cloud Storage on one port: its JSON API, what its gRPC API has for managing objects, and of
+//! its XML API what signed URLs need.
 //!
 //! Written from Google's published documentation; each file names the pages that it follows. It is
 //! strict: what the documentation forbids is refused. Objects are in memory and end with the process.
@@ -6,6 +7,7 @@
 //! retention, customer-supplied keys, decompression, rate limits, and the parts of the gRPC API that
 //! carry contents.
 
+mod account;
 mod conditions;
 mod copies;
 mod fault;
@@ -21,9 +23,11 @@ mod object;
 mod proto;
 mod router;
 mod server;
+mod signed;
 mod store;
 mod upload;
 mod uploads;
+mod xml;
 
 use server::State;
 pub use server::{Gcs, NewBucket, shared};

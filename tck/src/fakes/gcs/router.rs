@@ -7,7 +7,7 @@ use super::State;
 use super::fault::{Fault, Kind};
 use super::http::{self, Answer, Call};
 use super::store::Bucket;
-use super::{grpc, json, media, metadata, upload};
+use super::{grpc, json, media, metadata, upload, xml};
 
 /// Answers any request.
 pub(super) async fn serve(server: &State, request: Request<Incoming>) -> Answer {
@@ -20,7 +20,7 @@ pub(super) async fn serve(server: &State, request: Request<Incoming>) -> Answer 
     answered.await.unwrap_or_else(|fault| http::refused(&fault))
 }
 
-/// The protocols in text: the JSON API, and the switches of the kit.
+/// The protocols in text: the JSON and XML APIs, and the switches of the kit.
 async fn text(server: &State, call: Call, body: Incoming) -> Result<Answer, Fault> {
     if call.headers.contains_key("x-goog-encryption-algorithm") {
         return Err(Fault::new(Kind::Unimplemented, "Customer-supplied keys are not supported"));
@@ -28,7 +28,6 @@ async fn text(server: &State, call: Call, body: Incoming) -> Result<Answer, Faul
     let path: Vec<_> = call.path.iter().map(String::as_str).collect();
     match path.as_slice() {
         ["upload", "storage", "v1", "b", bucket, "o"] => {
-            admit(server, &call, bucket)?;
             upload::serve(server, &call, bucket, body).await
         }
         ["download", "storage", "v1", "b", bucket, "o", object] => {
@@ -58,12 +57,12 @@ async fn text(server: &State, call: Call, body: Incoming) -> Result<Answer, Faul
             }
         }
         ["-", "buckets", bucket] => make_bucket(server, &call, bucket),
-        _ => Err(Fault::new(Kind::NotFound, format!("Not Found: {}", call.raw_path))),
+        _ => Ok(xml::serve(server, &call, body).await),
     }
 }
 
 /// Refuses who may not use the bucket.
-fn admit(server: &State, call: &Call, bucket: &str) -> Result<(), Fault> {
+pub(super) fn admit(server: &State, call: &Call, bucket: &str) -> Result<(), Fault> {
     server.store().bucket(bucket)?.admit(call.headers.contains_key("authorization"))
 }
 

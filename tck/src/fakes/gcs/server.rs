@@ -1,6 +1,7 @@
 //! The server as the kit uses it: it is started at its first use, has a thread of its own and lives as
 //! long as the process; other processes are handed its address.
 
+use std::fmt;
 use std::io;
 use std::net::TcpListener;
 use std::process::Command;
@@ -12,12 +13,16 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use omni_contracts::{Error, ErrorKind, Result};
 
+use super::account::{Account, EMAIL};
 use super::fault::{Fault, Kind};
 use super::router;
 use super::store::Store;
 
 /// By which a process hands the address of its server to its workers.
 const VARIABLE: &str = "OMNI_TCK_ENDPOINT_GCS";
+
+/// By which it hands on the key of the account that signs.
+const KEY_VARIABLE: &str = "OMNI_TCK_KEY_GCS";
 
 /// A server of Google Cloud Storage, in this process or in the one that started it.
 ///
@@ -29,11 +34,19 @@ const VARIABLE: &str = "OMNI_TCK_ENDPOINT_GCS";
 /// assert_eq!(server.space("pictures")?, 0);
 /// # Ok::<(), omni_contracts::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Gcs {
     endpoint: String,
+    /// The key of the account that signs, once it was asked for.
+    account: Arc<OnceLock<String>>,
     /// Only in the process that started it.
     state: Option<Arc<State>>,
+}
+
+impl fmt::Debug for Gcs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gcs").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
 }
 
 /// What is shared by all connections.
@@ -83,7 +96,10 @@ pub fn shared() -> Result<&'static Gcs> {
         return Ok(server);
     }
     let server = match std::env::var(VARIABLE) {
-        Ok(endpoint) => Gcs { endpoint, state: None },
+        Ok(endpoint) => {
+            let account = std::env::var(KEY_VARIABLE).map(OnceLock::from).unwrap_or_default();
+            Gcs { endpoint, account: Arc::new(account), state: None }
+        }
         Err(_) => Gcs::start()?,
     };
     Ok(SERVER.get_or_init(|| server))
@@ -123,7 +139,7 @@ impl Gcs {
             .name("gcs".to_owned())
             .spawn(move || runtime.block_on(accept(listener, serving)))
             .map_err(failed)?;
-        Ok(Self { endpoint, state: Some(state) })
+        Ok(Self { endpoint, account: Arc::default(), state: Some(state) })
     }
 
     /// The address of everything that it serves: `http://127.0.0.1:41234`.
@@ -135,6 +151,31 @@ impl Gcs {
     /// Makes the process that `command` starts use the same server as [`shared`].
     pub fn hand_on(&self, command: &mut Command) {
         command.env(VARIABLE, &self.endpoint);
+        if let Some(key) = self.account.get() {
+            command.env(KEY_VARIABLE, key);
+        }
+    }
+
+    /// The key of a service account whose signed URLs count, as the JSON text of a key file. It is
+    /// made at the first call, and lives as long as the server.
+    ///
+    /// # Errors
+    ///
+    /// `Internal` when no key could be made; `Unsupported` in a process that did not start the server
+    /// and was not handed the key.
+    pub fn service_account_key(&self) -> Result<&str> {
+        if let Some(key) = self.account.get() {
+            return Ok(key);
+        }
+        drop(self.store()?);
+        let account = Account::new()?;
+        let key = self.account.get_or_init(|| {
+            if let Some(state) = &self.state {
+                state.store().signers.insert(EMAIL.to_owned(), account.public_key);
+            }
+            account.file
+        });
+        Ok(key)
     }
 
     /// Makes a bucket; one that is there already stays as it is. It blocks until the server answers,

@@ -12,6 +12,7 @@ use super::copies::Rewrite;
 use super::fault::{Fault, Kind};
 use super::names;
 use super::object::{Attributes, Content, Object};
+use super::signed::Signers;
 use super::uploads::Upload;
 
 /// Everything that the server knows.
@@ -20,8 +21,7 @@ pub(super) struct Store {
     pub(super) buckets: BTreeMap<String, Bucket>,
     pub(super) uploads: HashMap<String, Upload>,
     pub(super) rewrites: HashMap<String, Rewrite>,
-    /// The public keys of the service accounts whose signatures count, by their e-mail address.
-    pub(super) signers: HashMap<String, Vec<u8>>,
+    pub(super) signers: Signers,
     latest_generation: i64,
     latest_token: u64,
 }

@@ -18,6 +18,7 @@ use super::json as resource;
 use super::metadata::{not_allowed, parsed};
 use super::multipart;
 use super::object::{Attributes, Content, Stated};
+use super::router;
 use super::store::Draft;
 use super::uploads::{Piece, State, Upload};
 
@@ -29,6 +30,11 @@ pub(super) async fn serve(
     body: Incoming,
 ) -> Result<Answer, Fault> {
     let id = call.parameter("upload_id");
+    if let Err(fault) = router::admit(server, call, bucket) {
+        // Read all the same: a client that cannot send its body does not see the answer.
+        collected(body).await?;
+        return Err(fault);
+    }
     match (call.method.clone(), call.parameter("uploadType"), id) {
         (Method::PUT, _, Some(id)) => piece(server, call, id, body).await,
         (Method::DELETE, _, Some(id)) => {
@@ -64,8 +70,9 @@ async fn related(
     bucket: &str,
     body: Incoming,
 ) -> Result<Answer, Fault> {
+    let body = collected(body).await?;
     let boundary = multipart::boundary(call.header("content-type").unwrap_or_default())?;
-    let parts = multipart::parts(&collected(body).await?, boundary)?;
+    let parts = multipart::parts(&body, boundary)?;
     let is_json = |part: &multipart::Part| {
         part.content_type.as_deref().is_some_and(|kind| kind.starts_with("application/json"))
     };
@@ -185,22 +192,20 @@ async fn piece(
     id: &str,
     mut body: Incoming,
 ) -> Result<Answer, Fault> {
-    let piece = Piece::parse(call.header("content-range"))?;
-    let sums = stated(call)?;
-    server.store().expect_piece(id, piece)?;
+    let piece = Piece::parse(call.header("content-range"));
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         match frame.map(hyper::body::Frame::into_data) {
             Ok(Ok(data)) => bytes.extend_from_slice(&data),
             Ok(Err(_trailers)) => {}
             Err(error) => {
-                server.store().broken_piece(id, piece, &bytes);
+                server.store().broken_piece(id, piece?, &bytes);
                 return Err(Fault::invalid(format!("The request broke off: {error}")));
             }
         }
     }
     let mut store = server.store();
-    match store.take_piece(id, piece, &bytes, sums)? {
+    match store.take_piece(id, piece?, &bytes, stated(call)?)? {
         State::Finished(object) => {
             let bucket = store.upload(id)?.bucket.clone();
             Ok(http::json(&resource::object(&bucket, &object)))

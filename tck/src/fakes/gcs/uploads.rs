@@ -136,18 +136,6 @@ impl Store {
         self.uploads.get_mut(id).ok_or_else(gone)
     }
 
-    /// Whether the piece fits to what is there: asked before its bytes are read.
-    pub(super) fn expect_piece(&mut self, id: &str, piece: Piece) -> Result<(), Fault> {
-        let upload = self.upload(id)?;
-        let persisted = upload.content.len();
-        match piece.first {
-            Some(first) if first > persisted && upload.outcome.is_none() => Err(Fault::invalid(
-                format!("The piece begins at byte {first}, but {persisted} bytes are persisted"),
-            )),
-            _ => Ok(()),
-        }
-    }
-
     /// Keeps what arrived of a piece whose connection broke: whole quanta of it.
     pub(super) fn broken_piece(&mut self, id: &str, piece: Piece, bytes: &[u8]) {
         let Ok(upload) = self.upload(id) else { return };
@@ -194,7 +182,10 @@ impl Store {
             )));
         }
         if first > upload.content.len() {
-            return Err(Fault::invalid("The piece begins after what is persisted"));
+            let persisted = upload.content.len();
+            return Err(Fault::invalid(format!(
+                "The piece begins at byte {first}, but {persisted} bytes are persisted"
+            )));
         }
         upload.agree(piece.total, stated)?;
         if piece.is_last() {
