@@ -5,6 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use omni_config::Secret;
 use omni_contracts::storage::{Key, StorageProvider};
 use omni_contracts::{Error, ErrorKind, Result};
 use omni_provider_gcp::{GcsSettings, GcsStorage};
@@ -61,14 +62,16 @@ impl Subject for Gcs {
 
     async fn open(&self, place: &Place<'_>) -> Result<Arc<dyn StorageProvider>> {
         let bucket = self.bucket(place);
-        let new = NewBucket { versioning: self.versioning, ..NewBucket::named(&bucket) };
-        let endpoint = blocking(move |server| {
+        // Private, so that a signed URL shows that it lets in who else is not.
+        let new = NewBucket { name: bucket.clone(), versioning: self.versioning, private: true };
+        let opened = blocking(move |server| {
             server.create_bucket(&new)?;
-            Ok(server.endpoint().to_owned())
+            Ok((server.endpoint().to_owned(), server.service_account_key()?.to_owned()))
         });
+        let (endpoint, key) = opened.await?;
         let settings = GcsSettings {
-            endpoint: Some(endpoint.await?),
-            anonymous: true,
+            endpoint: Some(endpoint),
+            service_account_key: Some(Secret::new(key)),
             versioning: self.versioning,
             ..GcsSettings::bucket(bucket)
         };

@@ -1,6 +1,7 @@
 //! How the description of an object stands with the service, and how it is read from it.
 //!
-//! User metadata stands as it is. What Omni itself must remember stands in one entry that no user
+//! User metadata stands as it is, but for values that could not travel in a header: they stand as `b64:`
+//! and base 64, for the service also sends metadata with contents. What Omni itself must remember stands in one entry that no user
 //! metadata can be named like: `-omni`.
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,6 +19,9 @@ use omni_contracts::{Error, ErrorKind, Result};
 
 /// The name of Omni's own entry in the user metadata.
 const OWN: &str = "-omni";
+
+/// What a value begins with that stands in base 64.
+const ENCODED: &str = "b64:";
 
 /// What Omni remembers about an object beyond the attributes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -101,13 +105,27 @@ fn bound(key: &Key, text: &str) -> String {
 
 /// The user metadata to send.
 pub(crate) fn metadata(attributes: &Attributes, own: &Own) -> HashMap<String, String> {
-    let named = |(name, value): (&String, &String)| (name.clone(), value.clone());
+    let named = |(name, value): (&String, &String)| (name.clone(), encoded(value));
     let mut sent: HashMap<_, _> = attributes.metadata.iter().map(named).collect();
     let own = own.text();
     if !own.is_empty() {
         sent.insert(OWN.to_owned(), own);
     }
     sent
+}
+
+fn encoded(value: &str) -> String {
+    let carried = !value.is_empty()
+        && !value.contains(|c: char| c.is_ascii_control())
+        && !value.starts_with(ENCODED);
+    if carried { value.to_owned() } else { format!("{ENCODED}{}", URL_SAFE_NO_PAD.encode(value)) }
+}
+
+/// A value that another program wrote stays as it is, whatever it looks like.
+fn decoded(value: &str) -> String {
+    let bytes = value.strip_prefix(ENCODED).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    text.unwrap_or_else(|| value.to_owned())
 }
 
 /// What an object is described by, and what Omni remembers of it.
@@ -119,7 +137,7 @@ pub(crate) fn read(object: &Object) -> Result<(ObjectMeta, Own)> {
         if name == OWN {
             own = Own::parse(value);
         } else {
-            metadata.insert(name.clone(), value.clone());
+            metadata.insert(name.clone(), decoded(value));
         }
     }
     let attributes = Attributes {
@@ -227,6 +245,17 @@ mod tests {
         assert!(seen.was_written_by(&key, &id) && !seen.was_written_by(&other, &id));
         assert!(seen.was_uploaded_by(&key, "u1") && !seen.was_uploaded_by(&other, "u1"));
         assert!(!seen.was_uploaded_by(&key, "u2"));
+    }
+
+    #[test]
+    fn every_value_comes_back() {
+        for value in ["", " ", "a", " a ", "\n", "\0", "ä\u{1f600}", "b64:YQ"] {
+            let sent = encoded(value);
+            assert!(!sent.is_empty() && !sent.contains(char::is_control), "{sent:?}");
+            assert_eq!(decoded(&sent), value);
+        }
+        assert_eq!(encoded("ä b"), "ä b");
+        assert_eq!(decoded("b64:!"), "b64:!", "another program's value");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use omni_contracts::storage::{
     ByteRange, Capabilities, Capability, CompleteOptions, CopyOptions, DeleteOptions, Deleted,
     Durability, GetOptions, GetResult, Key, Limits, ListPage, ListRequest, ObjectMeta, PageToken,
     Part, PartNumber, Prefix, PresignRequest, PresignedUrl, PutOptions, StorageProvider, UploadId,
-    UploadPage, VersionPage, Written, read_ranges,
+    UploadPage, VersionPage, Written,
 };
 use omni_contracts::{Body, Error, ErrorKind, Operation, Result};
 
@@ -141,7 +141,7 @@ impl StorageProvider for GcsStorage {
         ranges: &[ByteRange],
         options: &GetOptions,
     ) -> Result<Vec<Bytes>> {
-        let read = read_ranges(self, key, ranges, options).await;
+        let read = self.try_get_ranges(key, ranges, options).await;
         read.map_err(at(Operation::GetRanges, key.as_str()))
     }
 

@@ -1,13 +1,17 @@
 //! Reading. The description comes by gRPC, for the answer with the content lacks the half of it; both
 //! are asked for at once, and must be of the same generation.
 
+use std::ops::Range;
+
+use bytes::Bytes;
 use google_cloud_storage::builder::storage::ReadObject;
 use google_cloud_storage::model_ext::ReadRange;
 use google_cloud_storage::read_object::ReadObjectResponse;
 use omni_contracts::storage::{
     ByteRange, Capability, Crc32c, GetOptions, GetResult, Key, ObjectMeta, ReadCondition, Version,
+    coalesced_ranges,
 };
-use omni_contracts::{Body, Error, ErrorKind, Result};
+use omni_contracts::{Body, Error, ErrorKind, Operation, Result};
 
 use super::area;
 use super::client::Bucket;
@@ -71,7 +75,53 @@ impl GcsStorage {
                 return Ok(result);
             }
         }
-        Err(Error::new(ErrorKind::Conflict, "the object is replaced again and again"))
+        Err(restless())
+    }
+
+    pub(crate) async fn try_get_ranges(
+        &self,
+        key: &Key,
+        ranges: &[ByteRange],
+        options: &GetOptions,
+    ) -> Result<Vec<Bytes>> {
+        ranges.iter().try_for_each(|range| range.validate())?;
+        for _ in 0..FOLLOWS {
+            let meta = self.try_head(key, options).await?;
+            let exact = ranges.iter().map(|range| range.resolve(meta.size));
+            let exact = exact.collect::<Result<Vec<_>>>()?;
+            if let Some(contents) = self.exact_ranges(key, &meta, &exact).await? {
+                return Ok(contents);
+            }
+        }
+        Err(restless())
+    }
+
+    /// Ranges of the generation that `meta` describes; `None` when that is gone.
+    async fn exact_ranges(
+        &self,
+        key: &Key,
+        meta: &ObjectMeta,
+        exact: &[Range<u64>],
+    ) -> Result<Option<Vec<Bytes>>> {
+        let mut fetched = Vec::new();
+        for merged in coalesced_ranges(exact, self.capabilities.limits.coalesce_gap) {
+            match self.content(key, meta, merged.clone(), None, Operation::GetRanges).await? {
+                None => return Ok(None),
+                Some(body) => fetched.push((merged, body.collect().await?)),
+            }
+        }
+        let slice = |range: &Range<u64>| {
+            let holds = |(merged, _): &&(Range<u64>, Bytes)| {
+                merged.start <= range.start && range.end <= merged.end
+            };
+            match fetched.iter().find(holds) {
+                Some((merged, bytes)) if !range.is_empty() => bytes.slice(
+                    (range.start - merged.start) as usize..(range.end - merged.start) as usize,
+                ),
+                _ => Bytes::new(),
+            }
+        };
+        Ok(Some(exact.iter().map(slice).collect()))
     }
 
     /// What a get comes to, by the description and the content if that was asked for; `None` when they
@@ -94,6 +144,20 @@ impl GcsStorage {
             }
             return Ok(Some(GetResult { meta, range, body: Body::empty() }));
         }
+        let body = self.content(key, &meta, range.clone(), answer, Operation::Get).await?;
+        Ok(body.map(|body| GetResult { meta, range, body }))
+    }
+
+    /// A range of the generation that `meta` describes, of the answer if it was asked for already;
+    /// `None` when that is of another generation.
+    async fn content(
+        &self,
+        key: &Key,
+        meta: &ObjectMeta,
+        range: Range<u64>,
+        answer: Option<Result<ReadObjectResponse>>,
+        operation: Operation,
+    ) -> Result<Option<Body>> {
         let generation = generation(&meta.version)?;
         let answer = match answer {
             Some(answer) => answer,
@@ -113,10 +177,11 @@ impl GcsStorage {
             bucket: self.bucket.clone(),
             key: key.clone(),
             generation,
-            rest: range.clone(),
             expected: meta.checksum.filter(|_| range == (0..meta.size)),
+            rest: range,
+            operation,
         };
-        Ok(Some(GetResult { meta, range, body: reading.into_body(answer) }))
+        Ok(Some(reading.into_body(answer)))
     }
 
     /// The generation that is asked for; 0 is the current one.
@@ -130,6 +195,10 @@ impl GcsStorage {
         };
         if area::can_exist(key) { Ok(generation) } else { Err(missing()) }
     }
+}
+
+fn restless() -> Error {
+    Error::new(ErrorKind::Conflict, "the object is replaced again and again")
 }
 
 fn missing() -> Error {

@@ -26,6 +26,8 @@ pub(crate) struct Reading {
     pub(crate) generation: i64,
     /// What is still to come.
     pub(crate) rest: Range<u64>,
+    /// What errors say that they are of.
+    pub(crate) operation: Operation,
     /// What a whole content must sum up to.
     pub(crate) expected: Option<Crc32c>,
 }
@@ -37,10 +39,9 @@ impl Reading {
         let seen = Crc32c::default();
         let state = State { reading: self, answer: Some(answer), seen, failures: 0 };
         let chunks = stream::try_unfold(state, |mut state| async move {
-            let chunk = state
-                .next()
-                .await
-                .map_err(|error| error.at(Operation::Get, NAME, state.reading.key.as_str()))?;
+            let chunk = state.next().await.map_err(|error| {
+                error.at(state.reading.operation, NAME, state.reading.key.as_str())
+            })?;
             Ok::<_, Error>(chunk.map(|chunk| (chunk, state)))
         });
         Body::from_stream(chunks, Some(length))
