@@ -104,7 +104,8 @@ async fn objects_are_rewritten_in_as_many_calls_as_it_takes() {
     let again = grpc.rewrite_object(slow).await.unwrap_err();
     assert_eq!(again.code(), Code::InvalidArgument);
 
-    let cases: [(fn(&mut proto::RewriteObjectRequest, i64), Option<Code>); 6] = [
+    type Change = fn(&mut proto::RewriteObjectRequest, i64);
+    let cases: [(Change, Option<Code>); 6] = [
         (|r, g| r.if_source_generation_match = Some(g), None),
         (|r, g| r.if_source_generation_match = Some(g + 1), Some(Code::FailedPrecondition)),
         (|r, g| r.if_source_generation_not_match = Some(g), Some(Code::Aborted)),
