@@ -252,10 +252,8 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
     loop {
         // A connection that failed before it was there is its client's affair.
         let Ok((stream, _)) = listener.accept().await else { continue };
-        // Small answers of HTTP/2 must not wait for each other's acknowledgement.
-        if stream.set_nodelay(true).is_err() {
-            continue;
-        }
+        // An answer is several small writes, of which Nagle's algorithm would hold the last back.
+        let _ = stream.set_nodelay(true);
         let state = Arc::clone(&state);
         tokio::spawn(async move {
             let service = service_fn(|request| {
