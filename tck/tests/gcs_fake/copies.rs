@@ -120,6 +120,13 @@ async fn objects_are_rewritten_in_as_many_calls_as_it_takes() {
         assert_eq!(refused, code, "case {number}");
     }
 
+    let mut keyed = rewrite("a", "e");
+    keyed.destination_kms_key = "key".to_owned();
+    let made = grpc.rewrite_object(keyed).await.unwrap().into_inner().resource.unwrap();
+    assert_eq!((made.content_type.as_str(), made.kms_key.as_str()), ("text/plain", "key"));
+    let made = grpc.rewrite_object(rewrite("e", "f")).await.unwrap().into_inner();
+    assert_eq!(made.resource.unwrap().kms_key, "");
+
     let mut replaced = rewrite("a", "d");
     replaced.destination = Some(proto::Object {
         content_type: "c/d".to_owned(),

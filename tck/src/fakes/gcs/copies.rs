@@ -51,6 +51,8 @@ pub(super) struct Copy {
     pub(super) target: String,
     /// `None`: those of the source.
     pub(super) attributes: Option<Attributes>,
+    /// It is never taken from the source.
+    pub(super) kms_key: String,
     pub(super) conditions: Conditions,
     pub(super) stated: Stated,
     /// Zero: as many as the service likes, which is all.
@@ -154,7 +156,8 @@ impl Store {
         }
         let Rewrite { copy, object, .. } = rewrite;
         copy.stated.check(&object.content)?;
-        let attributes = copy.attributes.unwrap_or_else(|| object.attributes.clone());
+        let mut attributes = copy.attributes.unwrap_or_else(|| object.attributes.clone());
+        attributes.kms_key = copy.kms_key;
         let Object { content, components, .. } = object;
         let draft = Draft { attributes, content, components, key: copy.key };
         let made = self.insert(&copy.target_bucket, &copy.target, draft, &copy.conditions)?;

@@ -305,10 +305,7 @@ fn copy_of(caller: &Caller<'_>, request: proto::RewriteObjectRequest) -> Result<
              have them",
         ));
     }
-    let mut attributes = described.map(message::attributes).transpose()?;
-    if !request.destination_kms_key.is_empty() {
-        attributes.get_or_insert_default().kms_key = request.destination_kms_key;
-    }
+    let attributes = described.map(message::attributes).transpose()?;
     let source_key = KeyHash::of_parts(
         &request.copy_source_encryption_algorithm,
         &request.copy_source_encryption_key_bytes,
@@ -330,6 +327,7 @@ fn copy_of(caller: &Caller<'_>, request: proto::RewriteObjectRequest) -> Result<
         target_bucket: caller.bucket(&request.destination_bucket)?,
         target: request.destination_name,
         attributes,
+        kms_key: request.destination_kms_key,
         conditions: Conditions {
             generation: request.if_generation_match,
             not_generation: request.if_generation_not_match,
