@@ -104,7 +104,8 @@ async fn objects_are_rewritten_in_as_many_calls_as_it_takes() {
     let again = grpc.rewrite_object(slow).await.unwrap_err();
     assert_eq!(again.code(), Code::InvalidArgument);
 
-    let cases: [(fn(&mut proto::RewriteObjectRequest, i64), Option<Code>); 6] = [
+    type Change = fn(&mut proto::RewriteObjectRequest, i64);
+    let cases: [(Change, Option<Code>); 6] = [
         (|r, g| r.if_source_generation_match = Some(g), None),
         (|r, g| r.if_source_generation_match = Some(g + 1), Some(Code::FailedPrecondition)),
         (|r, g| r.if_source_generation_not_match = Some(g), Some(Code::Aborted)),
@@ -118,6 +119,13 @@ async fn objects_are_rewritten_in_as_many_calls_as_it_takes() {
         let refused = grpc.rewrite_object(request).await.err().map(|status| status.code());
         assert_eq!(refused, code, "case {number}");
     }
+
+    let mut keyed = rewrite("a", "e");
+    keyed.destination_kms_key = "key".to_owned();
+    let made = grpc.rewrite_object(keyed).await.unwrap().into_inner().resource.unwrap();
+    assert_eq!((made.content_type.as_str(), made.kms_key.as_str()), ("text/plain", "key"));
+    let made = grpc.rewrite_object(rewrite("e", "f")).await.unwrap().into_inner();
+    assert_eq!(made.resource.unwrap().kms_key, "");
 
     let mut replaced = rewrite("a", "d");
     replaced.destination = Some(proto::Object {

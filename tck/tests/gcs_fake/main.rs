@@ -5,6 +5,7 @@ mod buckets;
 mod client;
 mod conditions;
 mod copies;
+mod encryption;
 mod listing;
 mod objects;
 mod signed_urls;

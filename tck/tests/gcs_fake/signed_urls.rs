@@ -103,6 +103,10 @@ async fn a_signed_url_does_what_was_signed_and_nothing_else() {
     assert_eq!(part.body, "con");
     let unsigned = [("x-goog-if-generation-match", "1")];
     fake.send("GET", &url, &unsigned, "").await.is(400);
+    let no_port = [("host", host.split(':').next().unwrap())];
+    fake.get(&signer.sign(Asked { headers: &no_port, ..get })).await.is(200);
+    let elsewhere = [("host", "example.com")];
+    fake.get(&signer.sign(Asked { headers: &elsewhere, ..get })).await.is(403);
     let head = signer.sign(Asked { method: "HEAD", ..get });
     let head = fake.send("HEAD", &head, &[], "").await.is(200);
     assert_eq!((head.header("content-length"), head.body.len()), ("7", 0));

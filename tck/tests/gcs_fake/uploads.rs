@@ -40,6 +40,14 @@ async fn metadata_and_content_come_in_one_body() {
     for body in ["", "--b\r\n\r\n{}\r\n--b--", "--b\r\n\r\nx\r\n--b\r\n\r\nx\r\n--b--"] {
         fake.send("POST", path, &kind, body).await.is(400);
     }
+    for (sum, status) in [("AAAAAA==", 400), ("4waSgw==", 200)] {
+        let path = path.replace("=c", &format!("=trailer-{status}"));
+        let body = format!(
+            "--b\r\nContent-Type: application/json\r\n\r\n{{}}\r\n--b\r\n\r\n123456789\r\n\
+             --b\r\nContent-Type: application/json\r\n\r\n{{\"crc32c\":\"{sum}\"}}\r\n--b--\r\n"
+        );
+        fake.send("POST", &path, &kind, body).await.is(status);
+    }
     fake.send("POST", &path.replace("multipart", "none"), &kind, "").await.is(400);
     fake.read("c").await.is(404);
 }

@@ -58,6 +58,7 @@ mod tests {
             attributes: Attributes::default(),
             content: Content::new(Bytes::new()),
             components: None,
+            key: None,
             created: Timestamp::UNIX_EPOCH,
             updated: Timestamp::UNIX_EPOCH,
             deleted: None,

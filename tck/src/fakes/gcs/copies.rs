@@ -5,6 +5,7 @@
 //! `ComposeObjectRequest` and `RewriteObjectRequest`.
 
 use super::conditions::Conditions;
+use super::encryption::{KeyHash, unlock};
 use super::fault::{Fault, Kind};
 use super::object::{Attributes, Content, Object, Stated};
 use super::store::{Draft, Store};
@@ -26,6 +27,8 @@ pub(super) struct Compose {
     /// Of the whole.
     pub(super) stated: Stated,
     pub(super) delete_sources: bool,
+    /// Of the sources and of what they become.
+    pub(super) key: Option<KeyHash>,
 }
 
 /// A part of what is composed.
@@ -43,14 +46,18 @@ pub(super) struct Copy {
     pub(super) source: String,
     pub(super) source_generation: Option<i64>,
     pub(super) source_conditions: Conditions,
+    pub(super) source_key: Option<KeyHash>,
     pub(super) target_bucket: String,
     pub(super) target: String,
     /// `None`: those of the source.
     pub(super) attributes: Option<Attributes>,
+    /// It is never taken from the source.
+    pub(super) kms_key: String,
     pub(super) conditions: Conditions,
     pub(super) stated: Stated,
     /// Zero: as many as the service likes, which is all.
     pub(super) bytes_per_call: usize,
+    pub(super) key: Option<KeyHash>,
 }
 
 /// A copy that needs more requests.
@@ -85,10 +92,10 @@ impl Store {
             )));
         }
         let bucket = self.bucket(&compose.bucket)?;
-        let sources = compose
-            .sources
-            .iter()
-            .map(|source| bucket.object_if(&source.name, source.generation, &source.conditions));
+        let sources = compose.sources.iter().map(|source| {
+            let found = bucket.object_if(&source.name, source.generation, &source.conditions)?;
+            unlock(found.key, compose.key).map(|()| found)
+        });
         let sources = sources.collect::<Result<Vec<_>, _>>()?;
         let mut attributes = compose.attributes.clone();
         let class = &sources[0].attributes.storage_class;
@@ -106,7 +113,8 @@ impl Store {
         compose.stated.check(&content)?;
         let used: Vec<_> =
             sources.iter().map(|source| (source.name.clone(), source.generation)).collect();
-        let draft = Draft { attributes, content, components: Some(components) };
+        let components = Some(components);
+        let draft = Draft { attributes, content, components, key: compose.key };
         let object =
             self.insert(&compose.bucket, &compose.target, draft, &compose.conditions)?.clone();
         for (name, generation) in used.into_iter().filter(|_| compose.delete_sources) {
@@ -148,8 +156,10 @@ impl Store {
         }
         let Rewrite { copy, object, .. } = rewrite;
         copy.stated.check(&object.content)?;
-        let attributes = copy.attributes.unwrap_or_else(|| object.attributes.clone());
-        let draft = Draft { attributes, content: object.content, components: object.components };
+        let mut attributes = copy.attributes.unwrap_or_else(|| object.attributes.clone());
+        attributes.kms_key = copy.kms_key;
+        let Object { content, components, .. } = object;
+        let draft = Draft { attributes, content, components, key: copy.key };
         let made = self.insert(&copy.target_bucket, &copy.target, draft, &copy.conditions)?;
         Ok(Progress::Done(Box::new(made.clone())))
     }
@@ -162,6 +172,7 @@ impl Store {
             copy.source_generation,
             &copy.source_conditions,
         )?;
+        unlock(source.key, copy.source_key)?;
         let object = source.clone();
         let target = self.bucket(&copy.target_bucket)?.object(&copy.target, None).ok();
         copy.conditions.check(target)?;

@@ -34,6 +34,18 @@ pub(super) enum Kind {
     Skewed,
     /// A header that is not signed, or signed but not there.
     MalformedHeader,
+    /// A key of the customer that is wanted.
+    KeyNeeded,
+    /// A key of the customer where there is none.
+    KeyUnneeded,
+    /// A key of the customer that is another one.
+    KeyIncorrect,
+    /// An algorithm that keys of customers do not have.
+    KeyAlgorithm,
+    /// A key of the customer that is none.
+    KeyFormat,
+    /// A hash that is not that of the key.
+    KeyHash,
     /// A bucket that does not exist.
     NoBucket,
     /// An object or an upload that does not exist.
@@ -104,6 +116,7 @@ impl Kind {
     /// The status code, the reason in JSON, the code of gRPC, and the code in XML.
     fn row(self) -> (StatusCode, &'static str, Code, &'static str) {
         use StatusCode as S;
+        let key = |reason, code| (S::BAD_REQUEST, reason, Code::InvalidArgument, code);
         match self {
             Self::Invalid => (S::BAD_REQUEST, "invalid", Code::InvalidArgument, "InvalidArgument"),
             Self::Required => {
@@ -122,6 +135,26 @@ impl Kind {
             }
             Self::MalformedHeader => {
                 (S::BAD_REQUEST, "invalid", Code::InvalidArgument, "MalformedSecurityHeader")
+            }
+            Self::KeyNeeded => key(
+                "resourceIsEncryptedWithCustomerEncryptionKey",
+                "ResourceIsEncryptedWithCustomerEncryptionKey",
+            ),
+            Self::KeyUnneeded => key(
+                "resourceNotEncryptedWithCustomerEncryptionKey",
+                "ResourceNotEncryptedWithCustomerEncryptionKey",
+            ),
+            Self::KeyIncorrect => {
+                key("customerEncryptionKeyIsIncorrect", "CustomerEncryptionKeyIsIncorrect")
+            }
+            Self::KeyAlgorithm => {
+                key("customerEncryptionAlgorithmIsInvalid", "CustomerEncryptionAlgorithmIsInvalid")
+            }
+            Self::KeyFormat => {
+                key("customerEncryptionKeyFormatIsInvalid", "CustomerEncryptionKeyFormatIsInvalid")
+            }
+            Self::KeyHash => {
+                key("customerEncryptionKeySha256IsInvalid", "CustomerEncryptionKeySha256IsInvalid")
             }
             Self::NoBucket => (S::NOT_FOUND, "notFound", Code::NotFound, "NoSuchBucket"),
             Self::NotFound => (S::NOT_FOUND, "notFound", Code::NotFound, "NoSuchKey"),

@@ -16,6 +16,7 @@ use tonic_prost::ProstCodec;
 use super::State;
 use super::conditions::Conditions;
 use super::copies::{Compose, Copy, Progress, Source};
+use super::encryption::KeyHash;
 use super::fault::{Fault, Kind};
 use super::http::Answer;
 use super::listing::Query;
@@ -147,7 +148,7 @@ fn get_object(
     caller: &mut Caller<'_>,
     request: proto::GetObjectRequest,
 ) -> Result<proto::Object, Fault> {
-    message::without_key(request.common_object_request_params.as_ref())?;
+    let key = KeyHash::of_params(request.common_object_request_params.as_ref())?;
     without_soft_delete(request.soft_deleted.unwrap_or_default())?;
     let id = caller.bucket(&request.bucket)?;
     let conditions = Conditions {
@@ -159,7 +160,7 @@ fn get_object(
     let generation = message::generation(request.generation);
     let bucket = caller.store.bucket(&id)?;
     let found = bucket.object_if(&request.object, generation, &conditions)?;
-    Ok(message::object(&id, found))
+    Ok(message::object(&id, found, key))
 }
 
 fn list_objects(
@@ -184,7 +185,11 @@ fn list_objects(
     };
     let page = query.page(caller.store.bucket(&id)?)?;
     Ok(proto::ListObjectsResponse {
-        objects: page.objects.into_iter().map(|object| message::object(&id, object)).collect(),
+        objects: page
+            .objects
+            .into_iter()
+            .map(|object| message::object(&id, object, None))
+            .collect(),
         prefixes: page.prefixes,
         next_page_token: page.next.unwrap_or_default(),
     })
@@ -223,14 +228,14 @@ fn update_object(
         caller.store.update(&id, &object.name, generation, &conditions, |attributes| {
             message::update(attributes, &object, &mask)
         })?;
-    Ok(message::object(&id, updated))
+    Ok(message::object(&id, updated, None))
 }
 
 fn compose_object(
     caller: &mut Caller<'_>,
     request: proto::ComposeObjectRequest,
 ) -> Result<proto::Object, Fault> {
-    message::without_key(request.common_object_request_params.as_ref())?;
+    let key = KeyHash::of_params(request.common_object_request_params.as_ref())?;
     let target = request.destination.ok_or_else(|| Fault::required("destination"))?;
     let bucket = caller.bucket(&target.bucket)?;
     let sources = request.source_objects.into_iter().map(|source| {
@@ -258,24 +263,21 @@ fn compose_object(
         },
         stated: message::stated(request.object_checksums),
         delete_sources: request.delete_source_objects.unwrap_or_default(),
+        key,
         target: target.name,
         bucket,
     };
     let made = caller.store.compose(&compose)?;
-    Ok(message::object(&compose.bucket, &made))
+    Ok(message::object(&compose.bucket, &made, key))
 }
 
 fn rewrite_object(
     caller: &mut Caller<'_>,
     request: proto::RewriteObjectRequest,
 ) -> Result<proto::RewriteResponse, Fault> {
-    message::without_key(request.common_object_request_params.as_ref())?;
-    if !request.copy_source_encryption_algorithm.is_empty() {
-        return Err(Fault::new(Kind::Unimplemented, "Customer-supplied keys are not supported"));
-    }
     let token = request.rewrite_token.clone();
     let copy = copy_of(caller, request)?;
-    let bucket = copy.target_bucket.clone();
+    let (bucket, key) = (copy.target_bucket.clone(), copy.key);
     let count = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
     Ok(match caller.store.rewrite(copy, &token)? {
         Progress::Done(object) => proto::RewriteResponse {
@@ -283,7 +285,7 @@ fn rewrite_object(
             object_size: count(object.size()),
             done: true,
             rewrite_token: String::new(),
-            resource: Some(message::object(&bucket, &object)),
+            resource: Some(message::object(&bucket, &object, key)),
         },
         Progress::More { written, size, token } => proto::RewriteResponse {
             total_bytes_rewritten: count(written),
@@ -303,10 +305,12 @@ fn copy_of(caller: &Caller<'_>, request: proto::RewriteObjectRequest) -> Result<
              have them",
         ));
     }
-    let mut attributes = described.map(message::attributes).transpose()?;
-    if !request.destination_kms_key.is_empty() {
-        attributes.get_or_insert_default().kms_key = request.destination_kms_key;
-    }
+    let attributes = described.map(message::attributes).transpose()?;
+    let source_key = KeyHash::of_parts(
+        &request.copy_source_encryption_algorithm,
+        &request.copy_source_encryption_key_bytes,
+        &request.copy_source_encryption_key_sha256_bytes,
+    )?;
     let wrong = |_| Fault::invalid("Invalid max_bytes_rewritten_per_call");
     Ok(Copy {
         source_bucket: caller.bucket(&request.source_bucket)?,
@@ -318,9 +322,12 @@ fn copy_of(caller: &Caller<'_>, request: proto::RewriteObjectRequest) -> Result<
             metageneration: request.if_source_metageneration_match,
             not_metageneration: request.if_source_metageneration_not_match,
         },
+        source_key,
+        key: KeyHash::of_params(request.common_object_request_params.as_ref())?,
         target_bucket: caller.bucket(&request.destination_bucket)?,
         target: request.destination_name,
         attributes,
+        kms_key: request.destination_kms_key,
         conditions: Conditions {
             generation: request.if_generation_match,
             not_generation: request.if_generation_not_match,

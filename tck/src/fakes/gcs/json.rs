@@ -5,12 +5,13 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value, json};
 
+use super::encryption::{ALGORITHM, KeyHash};
 use super::fault::Fault;
 use super::object::{Attributes, Object, Stated, crc32c_text};
 use super::store::Bucket;
 
-/// An object as it is returned.
-pub(super) fn object(bucket: &str, object: &Object) -> Value {
+/// An object as it is returned to who has this key.
+pub(super) fn object(bucket: &str, object: &Object, key: Option<KeyHash>) -> Value {
     let attributes = &object.attributes;
     let mut value = json!({
         "kind": "storage#object",
@@ -21,7 +22,6 @@ pub(super) fn object(bucket: &str, object: &Object) -> Value {
         "metageneration": object.metageneration.to_string(),
         "storageClass": attributes.storage_class,
         "size": object.size().to_string(),
-        "crc32c": crc32c_text(object.content.crc32c),
         "etag": object.etag(),
         "timeCreated": object.created.to_string(),
         "timeFinalized": object.created.to_string(),
@@ -45,8 +45,15 @@ pub(super) fn object(bucket: &str, object: &Object) -> Value {
     if let Some(time) = attributes.custom_time {
         value["customTime"] = json!(time.to_string());
     }
-    if let Some(md5) = object.content.md5 {
-        value["md5Hash"] = json!(BASE64_STANDARD.encode(md5));
+    if object.shows_sums(key) {
+        value["crc32c"] = json!(crc32c_text(object.content.crc32c));
+        if let Some(md5) = object.content.md5 {
+            value["md5Hash"] = json!(BASE64_STANDARD.encode(md5));
+        }
+    }
+    if let Some(key) = object.key {
+        value["customerEncryption"] =
+            json!({"encryptionAlgorithm": ALGORITHM, "keySha256": key.text()});
     }
     if let Some(components) = object.components {
         value["componentCount"] = json!(components);

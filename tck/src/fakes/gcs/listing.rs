@@ -170,7 +170,7 @@ mod tests {
         store.create_bucket(bucket).unwrap();
         for name in names {
             let content = Content::new(Bytes::new());
-            let draft = Draft::uploaded(Attributes::default(), content);
+            let draft = Draft::uploaded(Attributes::default(), content, None);
             store.insert("bucket", name, draft, &Conditions::default()).unwrap();
         }
         store

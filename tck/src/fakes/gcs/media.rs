@@ -7,12 +7,14 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{HeaderName, HeaderValue};
 
+use super::encryption::{ALGORITHM, KeyHash, unlock};
 use super::fault::{Fault, Kind};
 use super::http::{self, Answer, Call};
 use super::object::{Object, crc32c_text};
 
 /// The content of an object, or the range of it that is asked for.
-pub(super) fn read(call: &Call, object: &Object) -> Answer {
+pub(super) fn read(call: &Call, object: &Object) -> Result<Answer, Fault> {
+    unlock(object.key, KeyHash::of_call(call)?)?;
     let size = object.size();
     let range = call.header("range").and_then(|header| Range::parse(header, size));
     let (status, bytes, content_range) = match range {
@@ -27,7 +29,7 @@ pub(super) fn read(call: &Call, object: &Object) -> Answer {
             if let Ok(value) = format!("bytes */{size}").parse() {
                 answer.headers_mut().insert("content-range", value);
             }
-            return answer;
+            return Ok(answer);
         }
     };
     let mut answer = http::answer(status, headers(object), bytes);
@@ -41,7 +43,7 @@ pub(super) fn read(call: &Call, object: &Object) -> Answer {
             answer.headers_mut().insert(name, value);
         }
     }
-    answer
+    Ok(answer)
 }
 
 /// The headers that say what the object is.
@@ -72,6 +74,8 @@ fn headers(object: &Object) -> impl Iterator<Item = (&'static str, String)> {
         ("content-disposition", attributes.content_disposition.clone()),
         ("content-encoding", attributes.content_encoding.clone()),
         ("content-language", attributes.content_language.clone()),
+        ("x-goog-encryption-algorithm", object.key.map_or("", |_| ALGORITHM).to_owned()),
+        ("x-goog-encryption-key-sha256", object.key.map_or_else(String::new, |key| key.text())),
         ("x-goog-component-count", object.components.map_or_else(String::new, |n| n.to_string())),
     ];
     always.into_iter().chain(sometimes.into_iter().filter(|(_, text)| !text.is_empty()))

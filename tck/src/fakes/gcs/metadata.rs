@@ -4,6 +4,7 @@ use bytes::Bytes;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::encryption::KeyHash;
 use super::fault::{Fault, Kind};
 use super::http::{self, Answer, Call};
 use super::json as resource;
@@ -62,7 +63,7 @@ pub(super) fn objects(store: &Store, call: &Call, bucket: &str) -> Result<Answer
     };
     let page = query.page(store.bucket(bucket)?)?;
     let items: Vec<_> =
-        page.objects.into_iter().map(|object| resource::object(bucket, object)).collect();
+        page.objects.into_iter().map(|object| resource::object(bucket, object, None)).collect();
     let mut value = json!({"kind": "storage#objects"});
     if !items.is_empty() {
         value["items"] = json!(items);
@@ -88,7 +89,7 @@ pub(super) fn object(
     match call.method {
         Method::GET => {
             let found = store.bucket(bucket)?.object_if(name, generation, &conditions)?;
-            Ok(http::json(&resource::object(bucket, found)))
+            Ok(http::json(&resource::object(bucket, found, KeyHash::of_call(call)?)))
         }
         Method::DELETE => {
             store.delete(bucket, name, generation, &conditions)?;
@@ -99,7 +100,7 @@ pub(super) fn object(
             let updated = store.update(bucket, name, generation, &conditions, |attributes| {
                 resource::merge(attributes, &patch)
             })?;
-            Ok(http::json(&resource::object(bucket, updated)))
+            Ok(http::json(&resource::object(bucket, updated, None)))
         }
         _ => Err(not_allowed(call)),
     }

@@ -4,12 +4,13 @@
 //! Written from Google's published documentation; each file names the pages that it follows. It is
 //! strict: what the documentation forbids is refused. Objects are in memory and end with the process.
 //! Not built: access control (a bucket is open, or wants any credential at all), soft delete,
-//! retention, customer-supplied keys, decompression, rate limits, and the parts of the gRPC API that
+//! retention, decompression, rate limits, and the parts of the gRPC API that
 //! carry contents.
 
 mod account;
 mod conditions;
 mod copies;
+mod encryption;
 mod fault;
 mod grpc;
 mod http;

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use md5::{Digest, Md5};
 use omni_contracts::storage::Crc32c;
 
+use super::encryption::KeyHash;
 use super::fault::{Fault, Kind};
 
 /// The most bytes that the keys and values of custom metadata may have together: see
@@ -27,6 +28,8 @@ pub(super) struct Object {
     pub(super) components: Option<i32>,
     pub(super) created: Timestamp,
     pub(super) updated: Timestamp,
+    /// What it was written with.
+    pub(super) key: Option<KeyHash>,
     /// When it ceased to be the live one.
     pub(super) deleted: Option<Timestamp>,
 }
@@ -34,6 +37,11 @@ pub(super) struct Object {
 impl Object {
     pub(super) fn etag(&self) -> String {
         BASE64_STANDARD.encode(format!("{}/{}", self.generation, self.metageneration))
+    }
+
+    /// Whether its checksums are told: those of an object with a key, to who has it.
+    pub(super) fn shows_sums(&self, key: Option<KeyHash>) -> bool {
+        self.key.is_none() || self.key == key
     }
 
     pub(super) fn size(&self) -> usize {
@@ -201,7 +209,7 @@ mod tests {
         assert_eq!(wrong.check(&content).unwrap_err().kind, Kind::BadDigest);
         let wrong = Stated::parse(None, Some("AAAAAAAAAAAAAAAAAAAAAA==")).unwrap();
         assert_eq!(wrong.check(&content).unwrap_err().kind, Kind::BadDigest);
-        stated.clone().and(wrong).unwrap_err();
+        stated.and(wrong).unwrap_err();
         for bad in ["crc32c=AAA", "sha1=AAAA", "", "crc32c=AAAAAA==,crc32c=4waSgw=="] {
             Stated::header([bad].into_iter()).unwrap_err();
         }

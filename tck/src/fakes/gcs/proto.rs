@@ -3,7 +3,8 @@
 use googleapis_tonic_google_storage_v2::google::storage::v2 as proto;
 use jiff::Timestamp;
 
-use super::fault::{Fault, Kind};
+use super::encryption::{ALGORITHM, KeyHash};
+use super::fault::Fault;
 use super::object::{Attributes, Object, Stated};
 use super::store::Bucket;
 
@@ -42,16 +43,8 @@ pub(super) fn stated(checksums: Option<proto::ObjectChecksums>) -> Stated {
     Stated { crc32c: checksums.crc32c, md5 }
 }
 
-/// Refuses customer-supplied keys, which this server does not keep.
-pub(super) fn without_key(params: Option<&proto::CommonObjectRequestParams>) -> Result<(), Fault> {
-    match params.map(|params| params.encryption_algorithm.as_str()) {
-        None | Some("") => Ok(()),
-        Some(_) => Err(Fault::new(Kind::Unimplemented, "Customer-supplied keys are not supported")),
-    }
-}
-
-/// An object as it is returned.
-pub(super) fn object(bucket: &str, object: &Object) -> proto::Object {
+/// An object as it is returned to who has this key.
+pub(super) fn object(bucket: &str, object: &Object, key: Option<KeyHash>) -> proto::Object {
     let attributes = object.attributes.clone();
     let checksums = proto::ObjectChecksums {
         crc32c: Some(object.content.crc32c),
@@ -74,12 +67,16 @@ pub(super) fn object(bucket: &str, object: &Object) -> proto::Object {
         content_type: attributes.content_type,
         create_time: Some(time(object.created)),
         component_count: object.components.unwrap_or_default(),
-        checksums: Some(checksums),
+        checksums: object.shows_sums(key).then_some(checksums),
         update_time: Some(time(object.updated)),
         kms_key: attributes.kms_key,
         update_storage_class_time: Some(time(object.created)),
         metadata: attributes.metadata,
         event_based_hold: Some(false),
+        customer_encryption: object.key.map(|key| proto::CustomerEncryption {
+            encryption_algorithm: ALGORITHM.to_owned(),
+            key_sha256_bytes: key.bytes().to_vec(),
+        }),
         custom_time: attributes.custom_time.map(time),
         ..proto::Object::default()
     }

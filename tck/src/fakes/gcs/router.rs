@@ -4,7 +4,7 @@ use hyper::body::Incoming;
 use hyper::{Method, Request};
 
 use super::State;
-use super::fault::{Fault, Kind};
+use super::fault::Fault;
 use super::http::{self, Answer, Call};
 use super::store::Bucket;
 use super::{grpc, json, media, metadata, upload, xml};
@@ -22,9 +22,6 @@ pub(super) async fn serve(server: &State, request: Request<Incoming>) -> Answer 
 
 /// The protocols in text: the JSON and XML APIs, and the switches of the kit.
 async fn text(server: &State, call: Call, body: Incoming) -> Result<Answer, Fault> {
-    if call.headers.contains_key("x-goog-encryption-algorithm") {
-        return Err(Fault::new(Kind::Unimplemented, "Customer-supplied keys are not supported"));
-    }
     let path: Vec<_> = call.path.iter().map(String::as_str).collect();
     match path.as_slice() {
         ["upload", "storage", "v1", "b", bucket, "o"] => {
@@ -78,5 +75,5 @@ fn make_bucket(server: &State, call: &Call, name: &str) -> Result<Answer, Fault>
 fn content(server: &State, call: &Call, bucket: &str, object: &str) -> Result<Answer, Fault> {
     let store = server.store();
     let found = store.bucket(bucket)?.object_if(object, call.generation()?, &call.conditions()?)?;
-    Ok(media::read(call, found))
+    media::read(call, found)
 }

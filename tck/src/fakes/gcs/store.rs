@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::conditions::Conditions;
 use super::copies::Rewrite;
+use super::encryption::KeyHash;
 use super::fault::{Fault, Kind};
 use super::names;
 use super::object::{Attributes, Content, Object};
@@ -178,6 +179,7 @@ impl Store {
             attributes,
             content: draft.content,
             components: draft.components,
+            key: draft.key,
             created: now,
             updated: now,
             deleted: None,
@@ -281,11 +283,12 @@ pub(super) struct Draft {
     pub(super) attributes: Attributes,
     pub(super) content: Content,
     pub(super) components: Option<i32>,
+    pub(super) key: Option<KeyHash>,
 }
 
 impl Draft {
-    pub(super) fn uploaded(attributes: Attributes, content: Content) -> Self {
-        Self { attributes, content, components: None }
+    pub(super) fn uploaded(attributes: Attributes, content: Content, key: Option<KeyHash>) -> Self {
+        Self { attributes, content, components: None, key }
     }
 }
 

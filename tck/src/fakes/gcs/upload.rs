@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use hyper::{Method, StatusCode};
 
 use super::State as Server;
+use super::encryption::KeyHash;
 use super::fault::{Fault, Kind};
 use super::http::{self, Answer, Call};
 use super::json as resource;
@@ -122,13 +123,14 @@ fn insert(
     sums: &Stated,
 ) -> Result<Answer, Fault> {
     let name = named(call, name)?;
+    let key = KeyHash::of_call(call)?;
     parameters(call, &mut attributes);
     let content = Content::new(content);
     sums.check(&content)?;
     let mut store = server.store();
-    let draft = Draft::uploaded(attributes, content);
+    let draft = Draft::uploaded(attributes, content, key);
     let object = store.insert(bucket, &name, draft, &call.conditions()?)?;
-    Ok(http::json(&resource::object(bucket, object)))
+    Ok(http::json(&resource::object(bucket, object, key)))
 }
 
 /// The name of the object: the parameter counts more than the metadata.
@@ -171,6 +173,7 @@ async fn begin(
         attributes,
         conditions: call.conditions()?,
         stated: sums.and(stated(call)?)?,
+        key: KeyHash::of_call(call)?,
         total: total.transpose()?,
         content: Vec::new(),
         outcome: None,
@@ -205,10 +208,10 @@ async fn piece(
         }
     }
     let mut store = server.store();
-    match store.take_piece(id, piece?, &bytes, stated(call)?)? {
+    match store.take_piece(id, piece?, &bytes, stated(call)?, KeyHash::of_call(call)?)? {
         State::Finished(object) => {
-            let bucket = store.upload(id)?.bucket.clone();
-            Ok(http::json(&resource::object(&bucket, &object)))
+            let upload = store.upload(id)?;
+            Ok(http::json(&resource::object(&upload.bucket, &object, upload.key)))
         }
         State::Open(persisted) => {
             let range = persisted.checked_sub(1).map(|last| ("range", format!("bytes=0-{last}")));

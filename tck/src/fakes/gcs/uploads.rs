@@ -7,6 +7,7 @@
 use bytes::Bytes;
 
 use super::conditions::Conditions;
+use super::encryption::{KeyHash, unlock};
 use super::fault::{Fault, Kind};
 use super::object::{Attributes, Content, Object, Stated};
 use super::store::{Draft, Store};
@@ -22,6 +23,8 @@ pub(super) struct Upload {
     pub(super) attributes: Attributes,
     pub(super) conditions: Conditions,
     pub(super) stated: Stated,
+    /// Every piece must come with it.
+    pub(super) key: Option<KeyHash>,
     /// The length of the whole, once it was stated.
     pub(super) total: Option<usize>,
     /// What was persisted so far.
@@ -153,6 +156,7 @@ impl Store {
         piece: Piece,
         bytes: &[u8],
         stated: Stated,
+        key: Option<KeyHash>,
     ) -> Result<State, Fault> {
         let upload = self.upload(id)?;
         if upload.outcome.is_some() {
@@ -181,6 +185,7 @@ impl Store {
                 bytes.len()
             )));
         }
+        unlock(upload.key, key)?;
         if first > upload.content.len() {
             let persisted = upload.content.len();
             return Err(Fault::invalid(format!(
@@ -200,7 +205,7 @@ impl Store {
         let content = Content::new(Bytes::from(std::mem::take(&mut upload.content)));
         let (stated, conditions) = (upload.stated.clone(), upload.conditions);
         let (bucket, name) = (upload.bucket.clone(), upload.name.clone());
-        let draft = Draft::uploaded(upload.attributes.clone(), content);
+        let draft = Draft::uploaded(upload.attributes.clone(), content, upload.key);
         let checked = stated.check(&draft.content);
         let made = checked.and_then(|()| {
             self.insert(&bucket, &name, draft, &conditions).map(|object| Box::new(object.clone()))

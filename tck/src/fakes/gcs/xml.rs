@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::State;
 use super::conditions::Conditions;
+use super::encryption::KeyHash;
 use super::fault::{Fault, Kind};
 use super::http::{self, Answer, Call};
 use super::metadata::{no_content, not_allowed};
@@ -42,7 +43,7 @@ async fn object(server: &State, call: &Call, body: Incoming) -> Result<Answer, F
         Method::GET | Method::HEAD => {
             let store = server.store();
             let found = store.bucket(bucket)?.object_if(&name, generation, &conditions)?;
-            let mut answer = media::read(call, found);
+            let mut answer = media::read(call, found)?;
             if let Ok(etag) = etag(found).parse() {
                 answer.headers_mut().insert("etag", etag);
             }
@@ -53,7 +54,7 @@ async fn object(server: &State, call: &Call, body: Incoming) -> Result<Answer, F
             let attributes = attributes(call)?;
             let content = Content::new(body);
             stated.check(&content)?;
-            let draft = Draft::uploaded(attributes, content);
+            let draft = Draft::uploaded(attributes, content, KeyHash::of_call(call)?);
             let mut store = server.store();
             Ok(written(store.insert(bucket, &name, draft, &conditions)?))
         }
