@@ -3,6 +3,7 @@
 
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use omni_config::Secret;
@@ -54,6 +55,11 @@ impl Subject for Gcs {
 
     fn evidence(&self) -> Evidence {
         Evidence::OwnFake
+    }
+
+    fn time_limit(&self) -> Duration {
+        // A page of a listing takes milliseconds of computing in a build for debugging.
+        Duration::from_secs(180)
     }
 
     async fn prepare(&self) -> Result<()> {

@@ -17,6 +17,8 @@ mod read;
 mod settings;
 mod source;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod versions;
 mod write;
 
