@@ -52,17 +52,16 @@ impl GcsStorage {
     }
 
     pub(crate) async fn try_delete_many(&self, keys: &[Key]) -> Vec<Result<Deleted>> {
-        let options = DeleteOptions::default();
-        let delete = |key: &Key| {
-            let (key, options) = (key.clone(), &options);
+        // Owned: a stream that borrows from its closure is none that a task can hold.
+        let storage = self.clone();
+        let delete = move |key: Key| {
+            let storage = storage.clone();
             async move {
-                let deleted = self.try_delete(&key, options).await;
+                let deleted = storage.try_delete(&key, &DeleteOptions::default()).await;
                 deleted.map_err(|error| error.at(Operation::DeleteMany, NAME, key.as_str()))
             }
         };
-        // Made first: a stream that borrows from its closure is none that a task can hold.
-        let deletes: Vec<_> = keys.iter().map(delete).collect();
-        stream::iter(deletes).buffered(PARALLEL).collect().await
+        stream::iter(keys.to_vec()).map(delete).buffered(PARALLEL).collect().await
     }
 }
 

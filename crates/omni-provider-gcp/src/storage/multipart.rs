@@ -177,17 +177,21 @@ impl GcsStorage {
 
     /// Removes all objects whose names begin with a text, with all their generations, for good.
     async fn remove(&self, prefix: &str) -> Result<()> {
-        let remove = |object: Object| async move {
-            let delete = self.bucket.delete(&object.name).set_generation(object.generation);
-            match self.bucket.ask(Intent::Write, delete.send()).await {
-                Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-                _ => Ok(()),
+        // Owned: a stream that borrows from its closure is none that a task can hold.
+        let bucket = self.bucket.clone();
+        let remove = move |object: Object| {
+            let bucket = bucket.clone();
+            async move {
+                let delete = bucket.delete(&object.name).set_generation(object.generation);
+                match bucket.ask(Intent::Write, delete.send()).await {
+                    Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+                    _ => Ok(()),
+                }
             }
         };
         let span = Span { versions: true, ..Span::prefix(prefix) };
-        // Made first: a stream that borrows from its closure is none that a task can hold.
-        let removals: Vec<_> = self.below(&span).await?.into_iter().map(remove).collect();
-        stream::iter(removals).buffer_unordered(PARALLEL).try_collect().await
+        let objects = stream::iter(self.below(&span).await?);
+        objects.map(remove).buffer_unordered(PARALLEL).try_collect().await
     }
 
     /// Everything that a span lists.

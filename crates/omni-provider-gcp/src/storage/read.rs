@@ -186,6 +186,9 @@ impl GcsStorage {
 
     /// The generation that is asked for; 0 is the current one.
     fn wanted(&self, key: &Key, options: &GetOptions) -> Result<i64> {
+        if !options.condition.is_empty() {
+            self.capabilities.expect(Capability::ConditionalRead)?;
+        }
         let generation = match &options.version {
             None => 0,
             Some(version) => {
