@@ -79,8 +79,9 @@ fn unauthenticated(error: &SdkError) -> Error {
     if error.is_transient_and_before_rpc() {
         return Error::new(
             ErrorKind::Unavailable,
-            "the source of the credentials does not answer: correct `credentials_file`, or set \
-             `anonymous` for a public bucket",
+            "the source of the credentials does not answer; it is the first that there is of \
+             `anonymous`, `service_account_key`, `credentials_file`, the variable \
+             GOOGLE_APPLICATION_CREDENTIALS, the file of gcloud and the metadata server",
         );
     }
     Error::new(
