@@ -118,3 +118,18 @@ async fn contents_are_encrypted_with_the_key_of_the_customer() {
     let stranger = open("gcs-customer", |_| {}).await;
     assert!(content(&stranger, "a").await.is_err());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_of_another_storage_class_are_joined_and_copied() {
+    let class = Some("NEARLINE".to_owned());
+    let store = open("gcs-class", |settings| settings.storage_class = class).await;
+    let upload = store.create_upload(&key("a"), &PutOptions::default()).await.unwrap();
+    let mut parts = Vec::new();
+    for number in 1..=33 {
+        parts.push(part(&store, "a", &upload, number).await);
+    }
+    let complete = CompleteOptions::default();
+    store.complete_upload(&key("a"), &upload, &parts, &complete).await.unwrap();
+    store.copy(&key("a"), &key("b"), &CopyOptions::default()).await.unwrap();
+    assert_eq!(content(&store, "a").await.unwrap(), content(&store, "b").await.unwrap());
+}
