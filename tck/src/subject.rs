@@ -50,7 +50,7 @@ pub trait Subject: Send + Sync + 'static {
         1.0
     }
 
-    /// How many stores there can be at once, where that is limited; then no more checks run at once.
+    /// How many stores may be in use at once, where that is limited; then no more checks run at once.
     fn parallel(&self) -> Option<usize> {
         None
     }

@@ -79,6 +79,10 @@ impl Subject for S3 {
         Duration::from_secs(300)
     }
 
+    fn parallel(&self) -> Option<usize> {
+        Some(2)
+    }
+
     fn share(&self) -> f64 {
         SHARE
     }
@@ -106,6 +110,7 @@ impl Subject for S3 {
             secret_access_key: Some(Secret::new("test")),
             lacks: self.lacks.iter().map(|&name| name.to_owned()).collect(),
             checksums: self.checksums,
+            read_timeout: self.time_limit(),
             ..S3Settings::bucket(bucket)
         };
         Ok(Arc::new(S3Storage::open(settings).await?))
