@@ -9,6 +9,7 @@ mod deviation;
 mod differential;
 #[cfg(unix)]
 pub mod emulators;
+pub mod fakes;
 mod harness;
 mod history;
 #[cfg(feature = "provider-local")]

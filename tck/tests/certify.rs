@@ -34,6 +34,10 @@ fn own() -> Vec<Arc<dyn Subject>> {
         Arc::new(subjects::S3::on_ministack()),
         #[cfg(feature = "provider-aws")]
         Arc::new(subjects::S3::on_moto()),
+        #[cfg(feature = "provider-gcp")]
+        Arc::new(subjects::Gcs::plain()),
+        #[cfg(feature = "provider-gcp")]
+        Arc::new(subjects::Gcs::versioned()),
     ]
 }
 

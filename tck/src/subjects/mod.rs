@@ -1,6 +1,8 @@
 //! The providers of this repository, as subjects, and any provider on stores that exist. The suites
 //! know none of them.
 
+#[cfg(feature = "provider-gcp")]
+mod gcs;
 #[cfg(feature = "provider-local")]
 mod local;
 #[cfg(feature = "provider-memory")]
@@ -9,6 +11,8 @@ mod pool;
 #[cfg(feature = "provider-aws")]
 mod s3;
 
+#[cfg(feature = "provider-gcp")]
+pub use gcs::Gcs;
 #[cfg(feature = "provider-local")]
 pub use local::Local;
 #[cfg(feature = "provider-memory")]

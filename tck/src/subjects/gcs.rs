@@ -1,0 +1,108 @@
+//! `gcs`, on the kit's own server: what is certified there is certified against Google's documentation,
+//! as far as that server has it, and not against Google.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use omni_config::Secret;
+use omni_contracts::storage::{Key, StorageProvider};
+use omni_contracts::{Error, ErrorKind, Result};
+use omni_provider_gcp::{GcsSettings, GcsStorage};
+
+use crate::fakes::gcs::{Gcs as Server, NewBucket, shared};
+use crate::{Damage, Evidence, Place, Subject};
+
+/// `gcs` on the kit's own server; every store is a bucket.
+#[derive(Debug)]
+pub struct Gcs {
+    name: &'static str,
+    versioning: bool,
+}
+
+impl Gcs {
+    /// In buckets that keep the current generations alone.
+    #[must_use]
+    pub fn plain() -> Self {
+        Self { name: "gcs-fake", versioning: false }
+    }
+
+    /// In buckets that keep older generations.
+    #[must_use]
+    pub fn versioned() -> Self {
+        Self { name: "gcs-fake-versioned", versioning: true }
+    }
+
+    fn bucket(&self, place: &Place<'_>) -> String {
+        place.store.to_ascii_lowercase()
+    }
+}
+
+/// The server blocks until it answers.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce(&'static Server) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let working = tokio::task::spawn_blocking(move || work(shared()?));
+    working.await.map_err(|panic| Error::new(ErrorKind::Internal, panic.to_string()))?
+}
+
+#[async_trait]
+impl Subject for Gcs {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn evidence(&self) -> Evidence {
+        Evidence::OwnFake
+    }
+
+    fn time_limit(&self) -> Duration {
+        // A page of a listing takes milliseconds of computing in a build for debugging.
+        Duration::from_secs(180)
+    }
+
+    async fn prepare(&self) -> Result<()> {
+        blocking(|_| Ok(())).await
+    }
+
+    async fn open(&self, place: &Place<'_>) -> Result<Arc<dyn StorageProvider>> {
+        let bucket = self.bucket(place);
+        // Private, so that a signed URL shows that it lets in who else is not.
+        let new = NewBucket { name: bucket.clone(), versioning: self.versioning, private: true };
+        let opened = blocking(move |server| {
+            server.create_bucket(&new)?;
+            Ok((server.endpoint().to_owned(), server.service_account_key()?.to_owned()))
+        });
+        let (endpoint, key) = opened.await?;
+        let settings = GcsSettings {
+            endpoint: Some(endpoint),
+            service_account_key: Some(Secret::new(key)),
+            versioning: self.versioning,
+            ..GcsSettings::bucket(bucket)
+        };
+        Ok(Arc::new(GcsStorage::open(settings).await?))
+    }
+
+    async fn damage(&self, place: &Place<'_>, key: &Key) -> Result<Damage> {
+        let (bucket, key) = (self.bucket(place), key.as_str().to_owned());
+        let damaged = blocking(move |server| server.damage(&bucket, &key)).await?;
+        Ok(if damaged { Damage::Done } else { Damage::NotPossible })
+    }
+
+    async fn free(&self, place: &Place<'_>) -> Result<()> {
+        let bucket = self.bucket(place);
+        blocking(move |server| server.remove_bucket(&bucket)).await
+    }
+
+    async fn space(&self, place: &Place<'_>) -> Result<Option<u64>> {
+        let bucket = self.bucket(place);
+        blocking(move |server| server.space(&bucket).map(Some)).await
+    }
+
+    fn prepare_worker(&self, command: &mut Command) {
+        if let Ok(server) = shared() {
+            server.hand_on(command);
+        }
+    }
+}
