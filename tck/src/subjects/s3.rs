@@ -62,7 +62,7 @@ impl S3 {
             // lists parts in a document that is not the documented one.
             lacks: &["conditional-copy", "conditional-multipart", "multipart"],
             // So that no conditional write of the checks is an upload.
-            part_size: 64 << 20,
+            part_size: 9 << 20,
             // What it says is the checksum of joined parts is not one of their contents.
             checksums: S3Checksums::None,
         }
