@@ -7,6 +7,8 @@ use tck::{Subject, subjects};
 
 fn main() -> ExitCode {
     let subjects: Vec<Arc<dyn Subject>> = vec![
+        #[cfg(feature = "provider-azure")]
+        Arc::new(subjects::Blob),
         #[cfg(feature = "provider-local")]
         Arc::new(subjects::Local),
         #[cfg(feature = "provider-memory")]

@@ -16,6 +16,7 @@ pub(crate) const PUBLISHED: &[&str] = &[
     "omni-provider-memory",
     "omni-provider-local",
     "omni-provider-aws",
+    "omni-provider-azure",
     "omni-storage",
 ];
 
@@ -26,6 +27,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("omni-config", &["omni-contracts"]),
     ("omni-contracts", &[]),
     ("omni-provider-aws", &["omni-config", "omni-contracts"]),
+    ("omni-provider-azure", &["omni-config", "omni-contracts"]),
     ("omni-provider-local", &["omni-config", "omni-contracts"]),
     ("omni-provider-memory", &["omni-config", "omni-contracts"]),
     ("omni-provider-skeleton", &["omni-contracts"]),
@@ -35,6 +37,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "omni-config",
             "omni-contracts",
             "omni-provider-aws",
+            "omni-provider-azure",
             "omni-provider-local",
             "omni-provider-memory",
         ],
@@ -45,6 +48,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "omni-config",
             "omni-contracts",
             "omni-provider-aws",
+            "omni-provider-azure",
             "omni-provider-local",
             "omni-provider-memory",
         ],

@@ -1,5 +1,7 @@
 //! The providers of this repository, as subjects. The suites know none of them.
 
+#[cfg(feature = "provider-azure")]
+mod blob;
 #[cfg(feature = "provider-local")]
 mod local;
 #[cfg(feature = "provider-memory")]
@@ -7,6 +9,8 @@ mod memory;
 #[cfg(feature = "provider-aws")]
 mod s3;
 
+#[cfg(feature = "provider-azure")]
+pub use blob::Blob;
 #[cfg(feature = "provider-local")]
 pub use local::Local;
 #[cfg(feature = "provider-memory")]

@@ -1,0 +1,230 @@
+//! Listing. Pages continue by the service's own markers; what begins after a name is filtered here, for
+//! not every service begins where it is told to.
+
+use std::time::SystemTime;
+
+use azure_core::http::Method;
+use omni_contracts::storage::{
+    Key, ListEntry, ListPage, ListRequest, ObjectEntry, PageToken, Prefix,
+};
+use omni_contracts::{Error, ErrorKind, Result};
+
+use super::call::Call;
+use super::describe::{self, unexpected};
+use super::error::Intent;
+use super::provider::BlobStorage;
+use super::staging;
+use super::xml::Element;
+
+/// The version of the service that can begin a listing at a name.
+const BEGINS_AT_NAME: &str = "2026-04-06";
+
+/// Where a listing goes on: after the entries of this name, from this marker.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Place {
+    marker: String,
+    after: Option<String>,
+}
+
+impl Place {
+    fn of(request: &ListRequest) -> Result<Self> {
+        match (&request.token, &request.start_after) {
+            (Some(token), _) => Self::opened(token.open(&scope(request))?),
+            (None, Some(key)) => {
+                Ok(Self { marker: String::new(), after: Some(key.as_str().to_owned()) })
+            }
+            (None, None) => Ok(Self::default()),
+        }
+    }
+
+    /// The length of the marker, the marker, and `=` with the name if there is one.
+    fn opened(text: &str) -> Result<Self> {
+        let foreign = || Error::invalid("the page token is none of this provider");
+        let (length, rest) = text.split_once(':').ok_or_else(foreign)?;
+        let length = length.parse().map_err(|_| foreign())?;
+        let (marker, after) = rest.split_at_checked(length).ok_or_else(foreign)?;
+        Ok(Self { marker: marker.to_owned(), after: after.strip_prefix('=').map(str::to_owned) })
+    }
+
+    fn token(&self, request: &ListRequest) -> PageToken {
+        let Self { marker, after } = self;
+        let after = after.as_ref().map(|after| format!("={after}")).unwrap_or_default();
+        PageToken::sealed(&scope(request), &format!("{}:{marker}{after}", marker.len()))
+    }
+}
+
+/// What tells a listing from others, wherever it begins.
+fn scope(request: &ListRequest) -> [&str; 3] {
+    ["list", request.prefix.as_str(), request.delimiter.as_deref().unwrap_or_default()]
+}
+
+impl BlobStorage {
+    pub(crate) async fn try_list(&self, request: &ListRequest) -> Result<ListPage> {
+        request.validate()?;
+        let max = self.capabilities.limits.max_page_size;
+        let limit = request.limit.map_or(max, |limit| limit.min(max));
+        let mut place = Place::of(request)?;
+        loop {
+            let (found, marker) = self.page(request, &place, limit).await?;
+            let mut entries = Vec::with_capacity(found.len());
+            for entry in found {
+                let passed = place.after.as_deref().is_some_and(|after| entry.name() <= after);
+                if !passed && self.is_shown(&entry).await? {
+                    entries.push(entry);
+                }
+            }
+            place.marker = marker;
+            if place.marker.is_empty() {
+                return Ok(ListPage { entries, next: None });
+            }
+            if !entries.is_empty() {
+                return Ok(ListPage { entries, next: Some(place.token(request)) });
+            }
+        }
+    }
+
+    /// One page of the service, and the marker of the next; empty for none.
+    async fn page(
+        &self,
+        request: &ListRequest,
+        place: &Place,
+        limit: usize,
+    ) -> Result<(Vec<ListEntry>, String)> {
+        let mut list = self.listing(&request.prefix, limit);
+        if let Some(delimiter) = &request.delimiter {
+            list = list.query("delimiter", delimiter);
+        }
+        if !place.marker.is_empty() {
+            list = list.query("marker", &place.marker);
+        }
+        let answer = match place.after.as_deref().map(beginning).filter(|name| !name.is_empty()) {
+            Some(name) if place.marker.is_empty() => self.list_from(list, name).await?,
+            _ => self.container.send(list, Intent::Read).await?,
+        };
+        let document = Element::parse(&answer.body)?;
+        let blobs = document.child("Blobs").into_iter().flat_map(Element::children);
+        let mut entries = blobs.map(entry).collect::<Result<Vec<_>>>()?;
+        // Objects and prefixes may come apart; they are one sequence.
+        entries.sort_by(|one, other| one.name().cmp(other.name()));
+        Ok((entries, document.text("NextMarker").unwrap_or_default().to_owned()))
+    }
+
+    /// A request for a page of what begins with a prefix.
+    pub(crate) fn listing(&self, prefix: &Prefix, limit: usize) -> Call {
+        let list = self.container.container(Method::Get).query("comp", "list");
+        let list = list.query("maxresults", &limit.to_string());
+        if prefix.as_str().is_empty() { list } else { list.query("prefix", prefix.as_str()) }
+    }
+
+    /// Begins at a name, on a service that can. Others are asked for everything.
+    async fn list_from(&self, list: Call, name: &str) -> Result<super::call::Answer> {
+        let from = list.clone().query("startFrom", name).header("x-ms-version", BEGINS_AT_NAME);
+        match self.container.send(from, Intent::Read).await {
+            // It does not know that version.
+            Err(error) if error.kind() == ErrorKind::Internal => {
+                self.container.send(list, Intent::Read).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Whether an entry is the callers', not of the area where uploads are staged.
+    async fn is_shown(&self, entry: &ListEntry) -> Result<bool> {
+        match entry {
+            ListEntry::Object(object) => Ok(!staging::is_staged(object.key.as_str())),
+            ListEntry::Prefix(prefix) if staging::is_staged(prefix.as_str()) => Ok(false),
+            ListEntry::Prefix(prefix) if staging::AREA.starts_with(prefix.as_str()) => {
+                self.has_others(prefix).await
+            }
+            ListEntry::Prefix(_) => Ok(true),
+        }
+    }
+
+    /// Whether something begins with a prefix that is not staged.
+    async fn has_others(&self, prefix: &Prefix) -> Result<bool> {
+        let all = ListRequest::prefix(prefix.clone());
+        let mut place = Place::default();
+        loop {
+            let limit = self.capabilities.limits.max_page_size;
+            let (found, marker) = self.page(&all, &place, limit).await?;
+            if found.iter().any(|entry| !staging::is_staged(entry.name())) {
+                return Ok(true);
+            }
+            if marker.is_empty() {
+                return Ok(false);
+            }
+            place.marker = marker;
+        }
+    }
+}
+
+/// The part of a name up to which all orders that services have agree: of UTF-8 and of UTF-16.
+fn beginning(name: &str) -> &str {
+    name.find(|c: char| c > '\u{d7ff}').map_or(name, |end| &name[..end])
+}
+
+fn entry(element: &Element) -> Result<ListEntry> {
+    let name = element.decoded("Name")?;
+    match element.name() {
+        "BlobPrefix" => Ok(ListEntry::Prefix(Prefix::new(name)?)),
+        "Blob" => {
+            let properties = element.child("Properties");
+            let property = |name| properties.and_then(|properties| properties.text(name));
+            let size = property("Content-Length").and_then(|size| size.parse().ok());
+            Ok(ListEntry::Object(ObjectEntry {
+                key: Key::native(name),
+                size: size.ok_or_else(|| unexpected("an entry has no size"))?,
+                version: describe::version(property("Etag"))?,
+                modified: modified(element)?,
+            }))
+        }
+        other => Err(unexpected(format!("an entry is neither blob nor prefix: {other:?}"))),
+    }
+}
+
+/// When what is listed was written.
+pub(crate) fn modified(element: &Element) -> Result<SystemTime> {
+    let properties = element.child("Properties");
+    describe::time(properties.and_then(|properties| properties.text("Last-Modified")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_come_back_from_tokens() {
+        let request = ListRequest::prefix(Prefix::new("a").unwrap());
+        for (marker, after) in
+            [("", None), ("2!8:\n=", None), ("m", Some("")), ("\u{e4}", Some("a:=b\n"))]
+        {
+            let place = Place { marker: marker.to_owned(), after: after.map(str::to_owned) };
+            let token = Some(place.token(&request));
+            assert_eq!(Place::of(&ListRequest { token, ..request.clone() }).unwrap(), place);
+        }
+        for foreign in ["", "1", "x:y", "9:short"] {
+            let token = Some(PageToken::sealed(&scope(&request), foreign));
+            assert!(Place::of(&ListRequest { token, ..request.clone() }).is_err(), "{foreign:?}");
+        }
+    }
+
+    #[test]
+    fn the_part_that_all_orders_agree_on() {
+        assert_eq!(beginning("a/\u{d7ff}b"), "a/\u{d7ff}b");
+        assert_eq!(beginning("a/\u{e000}b"), "a/");
+        assert_eq!(beginning("\u{1f600}"), "");
+    }
+
+    #[test]
+    fn entries_are_objects_and_prefixes() {
+        let document = "<Blobs><Blob><Name>a</Name><Properties>\
+                        <Last-Modified>Thu, 01 Jan 1970 00:00:17 GMT</Last-Modified>\
+                        <Etag>0x8D</Etag><Content-Length>7</Content-Length></Properties></Blob>\
+                        <BlobPrefix><Name>b/</Name></BlobPrefix></Blobs>";
+        let document = Element::parse(document.as_bytes()).unwrap();
+        let entries: Vec<_> = document.children().map(|child| entry(child).unwrap()).collect();
+        let object = entries[0].as_object().unwrap();
+        assert_eq!((object.size, object.version.as_str()), (7, "0x8D"));
+        assert_eq!(entries[1], ListEntry::Prefix(Prefix::new("b/").unwrap()));
+    }
+}
