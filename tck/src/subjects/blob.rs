@@ -2,6 +2,7 @@
 
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use omni_config::Secret;
@@ -34,6 +35,11 @@ impl Subject for Blob {
 
     fn evidence(&self) -> Evidence {
         SERVER.emulator().evidence()
+    }
+
+    fn time_limit(&self) -> Duration {
+        // One process that serves one request at a time.
+        Duration::from_secs(300)
     }
 
     async fn prepare(&self) -> Result<()> {

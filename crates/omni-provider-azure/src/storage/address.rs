@@ -25,7 +25,7 @@ pub(crate) fn path(key: &Key) -> Result<String> {
         "a name must not be empty"
     } else if text.chars().count() > MAX_NAME {
         "a name has at most 1024 characters"
-    } else if text.chars().any(char::is_control) {
+    } else if text.bytes().any(|byte| byte.is_ascii_control()) {
         "control characters cannot be sent"
     } else if text.contains('\\') {
         "the service takes `\\` for `/`"
@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn what_would_not_arrive_is_refused() {
         let long = "k".repeat(MAX_NAME + 1);
-        for key in ["", ".", "a/../b", "a\\b", "a\tb", "a\nb", "\u{7f}", "\u{85}", &long] {
+        for key in ["", ".", "a/../b", "a\\b", "a\tb", "a\nb", "\u{7f}", &long] {
             assert!(path(&Key::native(key)).is_err(), "{key:?}");
         }
     }
