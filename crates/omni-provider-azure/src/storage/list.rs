@@ -64,6 +64,10 @@ impl BlobStorage {
         let max = self.capabilities.limits.max_page_size;
         let limit = request.limit.map_or(max, |limit| limit.min(max));
         let mut place = Place::of(request)?;
+        if request.prefix.as_str().bytes().any(|byte| byte.is_ascii_control()) {
+            // No name of the service holds one, and its answer could not either.
+            return Ok(ListPage::default());
+        }
         loop {
             let (found, marker) = self.page(request, &place, limit).await?;
             let mut entries = Vec::with_capacity(found.len());

@@ -44,12 +44,32 @@ impl Container {
         condition: &ReadCondition,
     ) -> Result<(ObjectMeta, Own)> {
         let head = conditional(self.blob(Method::Head, key)?, condition);
-        let answer = self.send(head, Intent::Read).await?;
+        let answer = match self.send(head, Intent::Read).await {
+            Err(error) => return Err(self.unless_missing(key, error).await),
+            Ok(answer) => answer,
+        };
         let size = answer.number("content-length");
         let size = size.ok_or_else(|| unexpected("the answer holds no length"))?;
         let (meta, own) = describe::read(&answer, size)?;
         condition.check(&meta)?;
         Ok((meta, own))
+    }
+
+    /// Why a read was refused: a condition on what is missing is told by some services before that
+    /// it is.
+    async fn unless_missing(&self, key: &Key, error: Error) -> Error {
+        if error.kind() != ErrorKind::PreconditionFailed {
+            return error;
+        }
+        let head = self.blob(Method::Head, key);
+        let looked = match head {
+            Ok(head) => self.send(head, Intent::Read).await,
+            Err(error) => Err(error),
+        };
+        match looked {
+            Err(missing) if missing.kind() == ErrorKind::NotFound => missing,
+            _ => error,
+        }
     }
 
     /// The version that an object has now, if there is one.
@@ -108,7 +128,8 @@ impl BlobStorage {
             Err(error) if error.kind() == ErrorKind::OutOfRange => {
                 return self.nothing(key, options).await;
             }
-            answer => answer?,
+            Err(error) => return Err(self.container.unless_missing(key, error).await),
+            Ok(answer) => answer,
         };
         let length = answer.number("content-length");
         let length = length.ok_or_else(|| unexpected("the answer holds no length"))?;
