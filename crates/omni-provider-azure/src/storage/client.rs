@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use azure_core::credentials::TokenCredential;
 use azure_core::http::{
     AsyncResponseBody, Context, Method, Pipeline, PipelineSendOptions, PipelineStreamOptions,
-    Request, Url,
+    Request, Transport, Url,
 };
 use azure_core::time::to_rfc7231;
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 use super::account::{Account, Identity};
 use super::address::path;
 use super::call::{Answer, Call};
-use super::connect::connect;
+use super::connect::{connect, transport};
 use super::error::{Intent, answered, failed};
 use super::presign::DelegationKey;
 use super::settings::{BlobSettings, wrong};
@@ -40,8 +40,14 @@ impl Container {
     /// Makes what sends requests; sends none.
     pub(crate) fn connect(settings: BlobSettings) -> Result<Self> {
         settings.validate()?;
+        let transport = transport(&settings)?;
+        Self::over(transport, settings)
+    }
+
+    /// A container that is reached by a transport.
+    pub(crate) fn over(transport: Transport, settings: BlobSettings) -> Result<Self> {
         let account = Account::new(&settings)?;
-        let (pipeline, token) = connect(&settings, &account.identity)?;
+        let (pipeline, token) = connect(&settings, &account.identity, transport)?;
         let url =
             format!("{}/{}", account.endpoint.as_str().trim_end_matches('/'), settings.container);
         Url::parse(&url).map_err(|error| wrong(format!("endpoint is no URL: {error}")))?;

@@ -31,8 +31,8 @@ type Token = Arc<dyn TokenCredential>;
 pub(crate) fn connect(
     settings: &BlobSettings,
     identity: &Identity,
+    transport: Transport,
 ) -> Result<(Pipeline, Option<Token>)> {
-    let transport = transport(settings)?;
     let mut policies: Vec<Arc<dyn Policy>> = Vec::new();
     let mut token = None;
     match identity {
@@ -55,7 +55,8 @@ pub(crate) fn connect(
     Ok((Pipeline::new(name, version, options, Vec::new(), policies, None), token))
 }
 
-fn transport(settings: &BlobSettings) -> Result<Transport> {
+/// HTTP over TLS, by the settings.
+pub(crate) fn transport(settings: &BlobSettings) -> Result<Transport> {
     let client = reqwest::Client::builder()
         .connect_timeout(settings.connect_timeout)
         .read_timeout(settings.read_timeout)
@@ -211,7 +212,12 @@ mod tests {
                 credential: Some(credential),
                 ..BlobSettings::container("shop", "orders")
             };
-            assert!(connect(&settings, &Identity::Token).unwrap().1.is_some());
+            assert!(
+                connect(&settings, &Identity::Token, transport(&settings).unwrap())
+                    .unwrap()
+                    .1
+                    .is_some()
+            );
         }
     }
 }

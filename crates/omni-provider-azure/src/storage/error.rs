@@ -161,6 +161,9 @@ impl Said {
                 "blocks that another program left at this key are in the way for up to a week",
             )
             .with_retryable(false),
+            ("InvalidUri" | "InvalidResourceName" | "OutOfRangeInput", 400) => {
+                failed(Kind::InvalidArgument, "the service takes no such key")
+            }
             ("SnapshotsPresent", _) => {
                 failed(Kind::Conflict, "the object has snapshots: delete them first")
                     .with_retryable(false)

@@ -20,6 +20,8 @@ mod settings;
 mod sign;
 mod staging;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod write;
 mod xml;
 

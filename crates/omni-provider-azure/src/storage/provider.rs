@@ -62,8 +62,12 @@ impl BlobStorage {
     ///
     /// `Configuration` when a setting cannot work, or two contradict each other.
     pub async fn open(settings: BlobSettings) -> Result<Self> {
-        let mut lacking = settings.lacking()?;
-        let container = Container::connect(settings)?;
+        Self::on(Container::connect(settings)?)
+    }
+
+    /// The contract over a container.
+    pub(crate) fn on(container: Container) -> Result<Self> {
+        let mut lacking = container.settings().lacking()?;
         if matches!(container.identity(), Identity::Signature(_) | Identity::Anonymous) {
             lacking.push(Capability::Presign);
         }
