@@ -131,7 +131,7 @@ impl BlobStorage {
         let changed = container.send(change, Intent::Read).await?;
         let version = describe::version(changed.text("etag"))?;
         let staged = Source { key: place, version, size: source.size };
-        let copied = container.copy_whole(&staged, to, metadata, terms).await;
+        let copied = container.publish(&staged, to, attributes, metadata, terms).await;
         guard.free().await;
         copied
     }
@@ -160,7 +160,10 @@ impl Container {
         terms: &Terms,
     ) -> Result<Version> {
         if source.size <= MAX_WHOLE {
-            return self.copy_whole(source, to, metadata, terms).await;
+            match self.copy_whole(source, to, metadata.clone(), terms).await {
+                Err(error) if self.is_free_after_all(to, &error).await? => {}
+                copied => return copied,
+            }
         }
         let mut headers = describe::fields(attributes);
         headers.extend(metadata);

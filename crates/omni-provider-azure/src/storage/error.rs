@@ -45,7 +45,7 @@ pub(crate) fn failed(error: azure_core::Error, intent: Intent, container: &Conta
         Ok(error) => (error.is_timeout(), causes(&error.without_url())),
         Err(_) => (false, message),
     };
-    let place = container.endpoint().host_str().unwrap_or_default().to_owned();
+    let place = container.endpoint().authority().to_owned();
     let (translated, sent) = match kind {
         CoreKind::Credential => {
             let none = "no credentials were found, or they are wrong";
@@ -214,6 +214,9 @@ impl Said {
                      `credential`",
                 ),
             },
+            ("AuthorizationFailure", _) if self.words.contains("failed to authenticate") => {
+                failed(Kind::Unauthenticated, "the credentials are wrong or have expired")
+            }
             ("KeyBasedAuthenticationNotPermitted", _) => failed(
                 Kind::PermissionDenied,
                 "the account takes no account keys: set `credential` instead of `account_key`",

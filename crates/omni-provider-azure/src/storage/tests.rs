@@ -184,6 +184,28 @@ async fn a_stream_whose_blocks_were_discarded_is_a_conflict() {
 }
 
 #[tokio::test]
+async fn a_key_that_only_blocks_were_sent_for_is_free() {
+    let taken = [code(409, "BlobAlreadyExists"), code(404, "BlobNotFound")];
+    let options = PutOptions { condition: WriteCondition::IfAbsent, ..PutOptions::default() };
+    let answers = [&taken[..], &[says(201), says(201).tagged("0x1")]].concat();
+    let (store, script) = played(settings(), &answers);
+    let written = store.put(&key(), "x".into(), &options).await.unwrap();
+    assert_eq!(written.version.as_str(), "0x1");
+    let asked = script.asked();
+    assert!(asked[2].line.contains("comp=block&"), "{}", asked[2].line);
+    assert_eq!(asked[3].header("if-none-match"), Some("*"));
+
+    let answers = [&taken[..], &[says(201).tagged("0x1")]].concat();
+    let (store, _) = played(settings(), &answers);
+    store.put(&key(), Body::empty(), &options).await.unwrap();
+
+    let there = says(200).tagged("0x1").with("content-length", "1");
+    let (store, _) = played(settings(), &[taken[0].clone(), there]);
+    let error = store.put(&key(), "x".into(), &options).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+}
+
+#[tokio::test]
 async fn a_body_that_breaks_is_taken_up_again() {
     let whole = Bytes::from_static(b"0123456789");
     let begun = says(200).tagged("0x1").with("content-length", "10");
@@ -324,6 +346,14 @@ async fn errors_in_the_terms_of_the_contract() {
         ),
         (
             &always,
+            code(403, "AuthorizationFailure")
+                .content("<Error><Message>Server failed to authenticate it.</Message></Error>"),
+            Kind::Unauthenticated,
+            Effect::No,
+            "are wrong",
+        ),
+        (
+            &always,
             code(403, "AuthorizationPermissionMismatch"),
             Kind::PermissionDenied,
             Effect::No,
@@ -333,7 +363,8 @@ async fn errors_in_the_terms_of_the_contract() {
         (&always, code(500, "OperationTimedOut"), Kind::Unavailable, Effect::Unknown, "500"),
         (&always, says(0), Kind::Unavailable, Effect::Unknown, "shop.blob.core.windows.net"),
     ] {
-        let (store, _) = played(settings(), &[answer.clone().with("retry-after", "7")]);
+        let taken = says(200).tagged("0x1").with("content-length", "1");
+        let (store, _) = played(settings(), &[answer.clone().with("retry-after", "7"), taken]);
         let error: Error = store.put(&key(), "x".into(), options).await.unwrap_err();
         assert_eq!((error.kind(), error.effect()), (kind, effect), "{answer:?}: {error}");
         assert!(error.message().contains(said), "{answer:?}: {error}");

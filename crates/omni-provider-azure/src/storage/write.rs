@@ -80,6 +80,12 @@ impl Container {
             .optional("x-ms-encryption-scope", settings.encryption_scope.as_deref()))
     }
 
+    /// Whether a key that a service says is taken has no object: Azurite takes blocks that were sent and
+    /// never committed for one, unless it is asked to commit others.
+    pub(crate) async fn is_free_after_all(&self, key: &Key, error: &Error) -> Result<bool> {
+        Ok(error.kind() == ErrorKind::AlreadyExists && self.current(key).await?.is_none())
+    }
+
     /// Puts a content in one request.
     pub(crate) async fn put_blob(
         &self,
@@ -174,8 +180,18 @@ impl BlobStorage {
         checksum.expect(options.checksum)?;
         let size = content.len() as u64;
         let headers = self.headers(key, options, checksum);
-        let answer = self.container.put_blob(key, content, headers, terms).await?;
-        let version = describe::version(answer.text("etag"))?;
+        let put = self.container.put_blob(key, content.clone(), headers.clone(), terms).await;
+        let version = match put {
+            Err(error) if self.container.is_free_after_all(key, &error).await? => {
+                let id = Blocks::new(&self.container, key).id(1);
+                let ids = if content.is_empty() { Vec::new() } else { vec![id] };
+                for id in &ids {
+                    self.container.put_block(key, id, content.clone()).await?;
+                }
+                self.container.put_block_list(key, &ids, headers, terms).await?
+            }
+            answer => describe::version(answer?.text("etag"))?,
+        };
         Ok(Written { size, version, checksum: Some(checksum) })
     }
 
