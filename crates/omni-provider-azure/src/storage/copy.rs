@@ -178,13 +178,13 @@ impl Container {
         terms: &Terms,
     ) -> Result<Version> {
         let copy = self.writing(to)?.header("x-ms-requires-sync", "true").headers(metadata);
-        let copy = self.from_source(copy, source).await?;
+        let copy = self.copying(copy, source).await?;
         let answer = self.send(terms.on(copy), terms.intent).await?;
         describe::version(answer.text("etag"))
     }
 
     /// The request with what it copies from.
-    async fn from_source(&self, call: Call, source: &Source) -> Result<Call> {
+    async fn copying(&self, call: Call, source: &Source) -> Result<Call> {
         let (url, authorization) = self.readable(&source.key).await?;
         Ok(call
             .header("x-ms-copy-source", url)
@@ -235,7 +235,7 @@ impl Container {
     ) -> Result<()> {
         let range = format!("bytes={start}-{}", end - 1);
         let put = self.block(to, id)?.header("x-ms-source-range", range.as_str());
-        let put = self.from_source(put, source).await?;
+        let put = self.copying(put, source).await?;
         match self.send(put, Intent::Read).await {
             Err(error) if error.kind() == ErrorKind::Unsupported => {}
             copied => return copied.map(drop),

@@ -15,7 +15,7 @@ pub(crate) struct Element {
     /// Whether the text is percent-encoded, as of names that XML cannot hold.
     encoded: bool,
     text: String,
-    children: Vec<Element>,
+    children: Vec<Self>,
 }
 
 impl Element {
