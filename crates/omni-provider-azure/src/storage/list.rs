@@ -19,37 +19,62 @@ use super::xml::Element;
 /// The version of the service that can begin a listing at a name.
 const BEGINS_AT_NAME: &str = "2026-04-06";
 
-/// Where a listing goes on: after the entries of this name, from this marker.
+/// Where a listing goes on.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Place {
+    /// From this marker of the service; empty at the beginning.
     marker: String,
+    /// After the entries of this name.
     after: Option<String>,
+    /// After the keys that were rolled up here into this prefix.
+    rolled: Option<String>,
 }
 
 impl Place {
     fn of(request: &ListRequest) -> Result<Self> {
         match (&request.token, &request.start_after) {
-            (Some(token), _) => Self::opened(token.open(&scope(request))?),
+            (Some(token), _) => {
+                let place = Self::opened(token.open(&scope(request))?);
+                place.ok_or_else(|| Error::invalid("the page token is none of this provider"))
+            }
             (None, Some(key)) => {
-                Ok(Self { marker: String::new(), after: Some(key.as_str().to_owned()) })
+                Ok(Self { after: Some(key.as_str().to_owned()), ..Self::default() })
             }
             (None, None) => Ok(Self::default()),
         }
     }
 
-    /// The length of the marker, the marker, and `=` with the name if there is one.
-    fn opened(text: &str) -> Result<Self> {
-        let foreign = || Error::invalid("the page token is none of this provider");
-        let (length, rest) = text.split_once(':').ok_or_else(foreign)?;
-        let length = length.parse().map_err(|_| foreign())?;
-        let (marker, after) = rest.split_at_checked(length).ok_or_else(foreign)?;
-        Ok(Self { marker: marker.to_owned(), after: after.strip_prefix('=').map(str::to_owned) })
+    /// The three texts, each after its length, or `-` for one that is not there.
+    fn opened(text: &str) -> Option<Self> {
+        fn next(text: &str) -> Option<(Option<String>, &str)> {
+            if let Some(rest) = text.strip_prefix('-') {
+                return Some((None, rest));
+            }
+            let (length, rest) = text.split_once(':')?;
+            let (text, rest) = rest.split_at_checked(length.parse().ok()?)?;
+            Some((Some(text.to_owned()), rest))
+        }
+        let (marker, rest) = next(text)?;
+        let (after, rest) = next(rest)?;
+        let (rolled, rest) = next(rest)?;
+        rest.is_empty().then_some(Self { marker: marker?, after, rolled })
     }
 
     fn token(&self, request: &ListRequest) -> PageToken {
-        let Self { marker, after } = self;
-        let after = after.as_ref().map(|after| format!("={after}")).unwrap_or_default();
-        PageToken::sealed(&scope(request), &format!("{}:{marker}{after}", marker.len()))
+        let text = |text: Option<&String>| match text {
+            None => "-".to_owned(),
+            Some(text) => format!("{}:{text}", text.len()),
+        };
+        let Self { marker, after, rolled } = self;
+        let place = [text(Some(marker)), text(after.as_ref()), text(rolled.as_ref())].concat();
+        PageToken::sealed(&scope(request), &place)
+    }
+
+    /// Whether an entry was listed before, or is not asked for.
+    fn passed(&self, entry: &ListEntry) -> bool {
+        let rolled =
+            matches!(entry, ListEntry::Prefix(_)) && self.rolled.as_deref() == Some(entry.name());
+        rolled || self.after.as_deref().is_some_and(|after| entry.name() <= after)
     }
 }
 
@@ -72,11 +97,17 @@ impl BlobStorage {
             let (found, marker) = self.page(request, &place, limit).await?;
             let mut entries = Vec::with_capacity(found.len());
             for entry in found {
-                let passed = place.after.as_deref().is_some_and(|after| entry.name() <= after);
-                if !passed && self.is_shown(&entry).await? {
+                if !self.is_shown(&entry).await? {
+                    continue;
+                }
+                let entry = if rolls_up(request) { rolled_up(request, entry)? } else { entry };
+                if !place.passed(&entry) {
+                    place.rolled = Some(entry.name().to_owned()).filter(|_| rolls_up(request));
                     entries.push(entry);
                 }
             }
+            // Objects and prefixes may come apart; they are one sequence.
+            entries.sort_by(|one, other| one.name().cmp(other.name()));
             place.marker = marker;
             if place.marker.is_empty() {
                 return Ok(ListPage { entries, next: None });
@@ -95,7 +126,9 @@ impl BlobStorage {
         limit: usize,
     ) -> Result<(Vec<ListEntry>, String)> {
         let mut list = self.listing(&request.prefix, limit);
-        if let Some(delimiter) = &request.delimiter {
+        if let Some(delimiter) = &request.delimiter
+            && !rolls_up(request)
+        {
             list = list.query("delimiter", delimiter);
         }
         if !place.marker.is_empty() {
@@ -107,9 +140,7 @@ impl BlobStorage {
         };
         let document = Element::parse(&answer.body)?;
         let blobs = document.child("Blobs").into_iter().flat_map(Element::children);
-        let mut entries = blobs.map(entry).collect::<Result<Vec<_>>>()?;
-        // Objects and prefixes may come apart; they are one sequence.
-        entries.sort_by(|one, other| one.name().cmp(other.name()));
+        let entries = blobs.map(entry).collect::<Result<Vec<_>>>()?;
         Ok((entries, document.text("NextMarker").unwrap_or_default().to_owned()))
     }
 
@@ -159,6 +190,20 @@ impl BlobStorage {
             }
             place.marker = marker;
         }
+    }
+}
+
+/// Whether keys are rolled up here, and not by the service: Azurite cuts delimiters of more than one
+/// UTF-16 unit.
+fn rolls_up(request: &ListRequest) -> bool {
+    request.delimiter.as_ref().is_some_and(|delimiter| delimiter.encode_utf16().count() > 1)
+}
+
+/// The entry that an object is listed as. Keys with a common prefix come together, in whatever order.
+fn rolled_up(request: &ListRequest, entry: ListEntry) -> Result<ListEntry> {
+    match request.rolled_up(entry.name()) {
+        None => Ok(entry),
+        Some(prefix) => Ok(ListEntry::Prefix(Prefix::new(prefix)?)),
     }
 }
 
