@@ -244,14 +244,18 @@ mod tests {
     #[test]
     fn places_come_back_from_tokens() {
         let request = ListRequest::prefix(Prefix::new("a").unwrap());
-        for (marker, after) in
-            [("", None), ("2!8:\n=", None), ("m", Some("")), ("\u{e4}", Some("a:=b\n"))]
-        {
-            let place = Place { marker: marker.to_owned(), after: after.map(str::to_owned) };
+        for (marker, after, rolled) in [
+            ("", None, None),
+            ("2!8:\n=", None, Some("a--")),
+            ("m", Some(""), None),
+            ("\u{e4}", Some("-:=b\n"), Some("3:x")),
+        ] {
+            let [after, rolled] = [after, rolled].map(|text: Option<&str>| text.map(str::to_owned));
+            let place = Place { marker: marker.to_owned(), after, rolled };
             let token = Some(place.token(&request));
             assert_eq!(Place::of(&ListRequest { token, ..request.clone() }).unwrap(), place);
         }
-        for foreign in ["", "1", "x:y", "9:short"] {
+        for foreign in ["", "1", "x:y", "9:short", "---", "1:m-", "1:m--x"] {
             let token = Some(PageToken::sealed(&scope(&request), foreign));
             assert!(Place::of(&ListRequest { token, ..request.clone() }).is_err(), "{foreign:?}");
         }

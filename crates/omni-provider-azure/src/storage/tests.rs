@@ -275,21 +275,42 @@ async fn a_service_that_cannot_copy_blocks_is_sent_them() {
     assert_eq!(script.asked()[27].length, 1);
 }
 
-#[tokio::test]
-async fn a_service_that_cannot_begin_at_a_name_is_asked_for_everything() {
-    let blob = |name: &str| {
+/// A page of a listing.
+fn page(names: &[&str], marker: &str) -> Said {
+    let blob = |name: &&str| {
         format!(
             "<Blob><Name>{name}</Name><Properties><Last-Modified>Thu, 01 Jan 1970 00:00:17 GMT\
              </Last-Modified><Etag>0x1</Etag><Content-Length>1</Content-Length></Properties></Blob>"
         )
     };
-    let page = |names: &[&str], marker: &str| {
-        let blobs: String = names.iter().map(|name| blob(name)).collect();
-        says(200).content(format!(
-            "<EnumerationResults><Blobs>{blobs}</Blobs><NextMarker>{marker}</NextMarker>\
-             </EnumerationResults>"
-        ))
-    };
+    let blobs: String = names.iter().map(blob).collect();
+    says(200).content(format!(
+        "<EnumerationResults><Blobs>{blobs}</Blobs><NextMarker>{marker}</NextMarker>\
+         </EnumerationResults>"
+    ))
+}
+
+#[tokio::test]
+async fn keys_are_rolled_up_across_pages() {
+    let answers =
+        [page(&["a--b", "a--c", "a-d"], "m1"), page(&["b--c"], "m2"), page(&["b--d", "b-"], "")];
+    let (store, script) = played(settings(), &answers);
+    let mut request = ListRequest { delimiter: Some("--".to_owned()), ..ListRequest::default() };
+    let mut names = Vec::new();
+    loop {
+        let page = store.list(&request).await.unwrap();
+        names.extend(page.entries.iter().map(|entry| entry.name().to_owned()));
+        request.token = page.next;
+        if request.token.is_none() {
+            break;
+        }
+    }
+    assert_eq!(names, ["a--", "a-d", "b--", "b-"]);
+    assert!(script.asked().iter().all(|asked| !asked.line.contains("delimiter")));
+}
+
+#[tokio::test]
+async fn a_service_that_cannot_begin_at_a_name_is_asked_for_everything() {
     let answers = [
         code(400, "InvalidHeaderValue"),
         page(&["a", "b"], "m1"),
