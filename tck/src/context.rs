@@ -1,5 +1,6 @@
 //! What a check works with: a store of its own, a seed, and a way to other processes.
 
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use omni_contracts::storage::{Key, StorageProvider};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use rand::seq::index::sample;
 
 use crate::check::{Failure, ok};
 use crate::worker::Worker;
@@ -19,13 +21,48 @@ pub struct Context {
     root: PathBuf,
     store: String,
     seed: u64,
+    share: f64,
 }
 
 impl Context {
     /// Surroundings with a store named `store` under `root`.
     #[must_use]
     pub fn new(subject: Arc<dyn Subject>, root: PathBuf, store: String, seed: u64) -> Self {
-        Self { subject, root, store, seed }
+        let share = subject.share();
+        Self { subject, root, store, seed, share }
+    }
+
+    /// With another share of the rounds than the subject's.
+    #[must_use]
+    pub fn with_share(self, share: f64) -> Self {
+        Self { share, ..self }
+    }
+
+    /// How many of `all` rounds there are on this back-end: at least one.
+    pub(crate) fn rounds<N>(&self, all: N) -> N
+    where
+        N: Copy + TryFrom<u64>,
+        u64: TryFrom<N>,
+    {
+        let share = |all: u64| ((all as f64 * self.share).ceil() as u64).clamp(1, all.max(1));
+        let rounds = u64::try_from(all).ok().and_then(|all| N::try_from(share(all)).ok());
+        rounds.unwrap_or(all)
+    }
+
+    /// As many of `all` as there are rounds of them on this back-end, in order. Which ones, the seed
+    /// decides: another run tries others.
+    #[track_caller]
+    pub(crate) fn some<T>(&self, all: impl IntoIterator<Item = T>) -> Vec<T> {
+        let all: Vec<_> = all.into_iter().collect();
+        let amount = self.rounds(all.len());
+        if amount >= all.len() {
+            return all;
+        }
+        let place = std::panic::Location::caller();
+        let mut rng = self.rng(&format!("{}:{}", place.file(), place.line()));
+        let chosen: HashSet<_> = sample(&mut rng, all.len(), amount).into_iter().collect();
+        let chosen = all.into_iter().enumerate().filter(|(at, _)| chosen.contains(at));
+        chosen.map(|(_, item)| item).collect()
     }
 
     /// Opens the check's store: each call makes a new instance on the same data.

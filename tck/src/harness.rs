@@ -17,6 +17,8 @@ use crate::{Subject, worker};
 const REPORT: &str = "OMNI_TCK_REPORT";
 /// The seed of the run.
 const SEED: &str = "OMNI_TCK_SEED";
+/// The share of the rounds and inputs.
+const SHARE: &str = "OMNI_TCK_SHARE";
 
 /// The whole `main` of a test target that certifies `subjects`; the target sets `harness = false`.
 ///
@@ -26,8 +28,9 @@ const SEED: &str = "OMNI_TCK_SEED";
 /// A clause that the back-end itself is declared to break has the reason as its kind; its line is ok
 /// when its check fails.
 ///
-/// Environment: `OMNI_TCK_SEED=42` repeats a run; `OMNI_TCK_REPORT=dir` writes the reports to
-/// `dir/<subject>`.
+/// Environment: `OMNI_TCK_SEED=42` repeats a run; `OMNI_TCK_SHARE=1` tries every round and input, which
+/// back-ends that are slow do not by default ([`Subject::share`]); `OMNI_TCK_REPORT=dir` writes the
+/// reports to `dir/<subject>`.
 ///
 /// ```no_run
 /// # use std::process::ExitCode;
@@ -53,6 +56,12 @@ pub fn main(subjects: Vec<Arc<dyn Subject>>) -> ExitCode {
         match seed.to_str().and_then(|seed| seed.parse().ok()) {
             Some(seed) => options.seed = seed,
             None => return refuse(&format!("{SEED} must be a whole number from 0")),
+        }
+    }
+    if let Some(share) = std::env::var_os(SHARE) {
+        match share.to_str().and_then(|share| share.parse().ok()) {
+            Some(share) if share > 0.0 && share <= 1.0 => options.share = Some(share),
+            _ => return refuse(&format!("{SHARE} must be a number above 0 and at most 1")),
         }
     }
     arguments.test_threads.get_or_insert(options.parallel);

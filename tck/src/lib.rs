@@ -20,7 +20,6 @@ pub mod spec;
 pub mod storage;
 mod subject;
 pub mod subjects;
-pub mod untested;
 pub mod worker;
 
 pub use check::{Check, Failure, Outcome};

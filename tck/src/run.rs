@@ -1,11 +1,13 @@
 //! `certify`: the whole suite on one subject. How a single check runs lives in `session`.
 
+use std::collections::HashSet;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
 
 use crate::Subject;
 use crate::report::{ClauseReport, Environment, FORMAT, Report, Status};
@@ -21,6 +23,8 @@ pub struct Options {
     pub seed: u64,
     /// How long one check may take; `None`: as the subject says. Above it, it fails.
     pub time_limit: Option<Duration>,
+    /// The share of the rounds and inputs that checks try; `None`: as the subject says.
+    pub share: Option<f64>,
     /// How many checks run at once.
     pub parallel: usize,
     /// The command that runs one clause alone, for people to copy; `{subject}`, `{id}` and `{seed}`
@@ -28,6 +32,9 @@ pub struct Options {
     pub rerun: String,
     /// An earlier report; the new one shows the differences to it.
     pub previous: Option<Report>,
+    /// Cancelled, it ends the run: checks are given up, and [`certify`] returns when nothing of them
+    /// is left. What has not ended by then has not run, in the report.
+    pub stop: CancellationToken,
 }
 
 impl Default for Options {
@@ -36,10 +43,12 @@ impl Default for Options {
             only: Vec::new(),
             seed: rand::random::<u32>().into(),
             time_limit: None,
+            share: None,
             // Checks mostly wait: for disks and for networks.
             parallel: 2 * std::thread::available_parallelism().map_or(2, |cpus| cpus.get().min(8)),
             rerun: "omni certify {subject} --only {id} --seed {seed}".to_owned(),
             previous: None,
+            stop: CancellationToken::new(),
         }
     }
 }
@@ -96,19 +105,27 @@ pub fn certify(
 ) -> Report {
     let runtime = runtime();
     let mut report = Header::new(&*subject, options);
-    let opening = Session::open(subject, options);
+    let opening = options.stop.run_until_cancelled(Session::open(subject, options));
     let report = match runtime.block_on(opening) {
-        Err(error) => report.unreachable(error),
-        Ok(session) => {
+        None => report.unreachable("the run was stopped".to_owned()),
+        Some(Err(error)) => report.unreachable(error),
+        Some(Ok(session)) => {
             report.declared(&session);
             let results = run_all(&runtime, session, options, on_event);
             report.finish(results)
         }
     };
-    // A check that was given up may still block a thread.
-    runtime.shutdown_background();
+    // A check that was given up may still block a thread. Only who stops a run waits for that, for he
+    // is about to remove what the thread works on.
+    match options.stop.is_cancelled() {
+        true => runtime.shutdown_timeout(STOPPING),
+        false => runtime.shutdown_background(),
+    }
     report
 }
+
+/// How long a run that is stopped waits for threads that are blocked.
+const STOPPING: Duration = Duration::from_secs(10);
 
 /// The runtime of a run. More threads than cores: the system then interrupts tasks anywhere, which
 /// shows races, and a provider that blocks a thread does not stop the run.
@@ -141,13 +158,18 @@ fn run_all(
         others.iter().map(|planned| session.without_running(planned)).collect();
     let (sender, receiver) = mpsc::channel();
     let parallel = options.parallel.max(1);
+    let stop = options.stop.clone();
     let running = runtime.spawn(async move {
         let one = async |planned: Planned| {
             // Sending fails only when nobody waits for the results any more.
             let _ = sender.send(Message::Started(planned.clause));
             let _ = sender.send(Message::Finished(Box::new(session.run(&planned).await)));
         };
-        stream::iter(selected).for_each_concurrent(parallel, one).await;
+        let all = stream::iter(selected).for_each_concurrent(parallel, one);
+        tokio::select! {
+            () = all => {}
+            () = stop.cancelled() => {}
+        }
     });
     let mut done = 0;
     for message in receiver {
@@ -162,6 +184,9 @@ fn run_all(
     }
     // The folder of the run goes with the task.
     let _ = runtime.block_on(running);
+    let ran: HashSet<_> = results.iter().map(|result| result.id.clone()).collect();
+    let stopped = Planned::all().filter(|planned| !ran.contains(planned.clause.id));
+    results.extend(stopped.map(|planned| planned.report(Status::NotRun, Duration::ZERO, None)));
     results
 }
 
@@ -184,6 +209,7 @@ impl Header {
                 contract_version: omni_contracts::VERSION.to_owned(),
                 tool_version: env!("CARGO_PKG_VERSION").to_owned(),
                 seed: options.seed,
+                share: options.share.unwrap_or_else(|| subject.share()),
                 only: options.only.clone(),
                 started: now,
                 finished: now,

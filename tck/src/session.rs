@@ -8,14 +8,12 @@ use std::time::{Duration, Instant};
 use omni_contracts::Body;
 use omni_contracts::storage::{Capabilities, GetOptions, Key, PutOptions, StorageProvider};
 use tempfile::TempDir;
-use tokio::sync::RwLock;
+use tokio::sync::{RwLock, Semaphore};
 
 use crate::check::{equal, ok};
 use crate::report::{ClauseReport, Declared, Status};
 use crate::spec::{self, Clause};
-use crate::{
-    Check, Context, Deviation, Failure, Options, Outcome, Place, Subject, storage, untested,
-};
+use crate::{Check, Context, Deviation, Failure, Options, Outcome, Place, Subject, storage};
 
 /// Checks that measure time or memory, or load the machine: nothing else runs beside them.
 const ALONE: &[&str] = &["STO-191"];
@@ -52,9 +50,7 @@ impl Planned {
     /// The outcome, where it is known without running anything.
     pub(crate) fn known(&self, capabilities: &Capabilities) -> Option<Status> {
         if self.check.is_none() {
-            let reason =
-                untested::reason(self.clause.id).unwrap_or("the suite has no check for it");
-            return Some(Status::Untested { reason: reason.to_owned() });
+            return Some(Status::Untested { reason: "the suite has no check for it".to_owned() });
         }
         let capability = self.clause.level.to_string();
         (!self.clause.level.binds(capabilities)).then_some(Status::NotClaimed { capability })
@@ -91,6 +87,8 @@ pub(crate) struct Session {
     options: Options,
     time_limit: Duration,
     turn: RwLock<()>,
+    /// A permit for each store that there can be at once.
+    places: Semaphore,
     /// What the subject was seen to be unable to do at all; then nothing it is asked can be a pass.
     worthless: Option<Failure>,
     /// What the back-end itself breaks.
@@ -116,6 +114,7 @@ impl Session {
         let run = format!("{:08x}", rand::random::<u32>());
         let store = format!("probe-{run}");
         let folder = root.path().to_owned();
+        let probed = store.clone();
         let context = Context::new(Arc::clone(&subject), folder, store, options.seed);
         let probe = async move {
             let provider = context.subject().open(&context.place()).await?;
@@ -130,18 +129,22 @@ impl Session {
             .await
             .map_err(|gave_up| gave_up.to_string())?
             .map_err(|error| error.to_string())?;
-        Ok(Self {
+        let places = subject.parallel().unwrap_or(Semaphore::MAX_PERMITS);
+        let session = Self {
             subject,
             root,
             run,
             options: options.clone(),
             time_limit: limit,
             turn: RwLock::new(()),
+            places: Semaphore::new(places),
             worthless,
             deviations,
             product,
             capabilities,
-        })
+        };
+        session.free(probed).await;
+        Ok(session)
     }
 
     /// What the subject declares.
@@ -200,6 +203,12 @@ impl Session {
         let root = self.root.path().to_owned();
         let seed = self.options.seed;
         let context = Context::new(Arc::clone(&self.subject), root, store.clone(), seed);
+        let context = match self.options.share {
+            Some(share) => context.with_share(share),
+            None => context,
+        };
+        // Waiting for a store is not the provider's time. The semaphore is never closed.
+        let _place = self.places.acquire().await;
         let started = Instant::now();
         let limit = self.time_limit;
         let outcome = contained(limit, async move { (check.run)(&context).await }).await;

@@ -43,6 +43,18 @@ pub trait Subject: Send + Sync + 'static {
         Duration::from_secs(60)
     }
 
+    /// The share of the rounds and inputs that checks try, above 0 and at most 1: less than everything
+    /// on a back-end where a request takes milliseconds. Every check runs; which inputs it tries is
+    /// decided by the seed. Reports say the share.
+    fn share(&self) -> f64 {
+        1.0
+    }
+
+    /// How many stores may be in use at once, where that is limited; then no more checks run at once.
+    fn parallel(&self) -> Option<usize> {
+        None
+    }
+
     /// Opens a store. The same place is the same data, different places never share any, and a new
     /// one is empty. Every call makes a new instance, as another program would.
     ///
@@ -61,7 +73,7 @@ pub trait Subject: Send + Sync + 'static {
         Ok(Damage::NotPossible)
     }
 
-    /// Frees a store, for its check has ended. What lies under `root`/`store` is removed anyway.
+    /// Frees a store, for what used it has ended. What lies under `root`/`store` is removed anyway.
     ///
     /// # Errors
     ///
@@ -196,6 +208,11 @@ pub enum Evidence {
         /// Version.
         version: String,
     },
+    /// What somebody configured, and only he knows what it is.
+    Configured {
+        /// The provider that he named.
+        provider: String,
+    },
     /// The cloud itself.
     Live {
         /// Cloud.
@@ -212,6 +229,7 @@ impl fmt::Display for Evidence {
             Self::OwnFake => f.write_str("own fake"),
             Self::Emulator { name, version } => write!(f, "emulator({name}, {version})"),
             Self::RealServer { name, version } => write!(f, "real server({name}, {version})"),
+            Self::Configured { provider } => write!(f, "as configured({provider})"),
             Self::Live { cloud, region } => write!(f, "live({cloud}, {region})"),
         }
     }

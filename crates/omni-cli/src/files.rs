@@ -15,9 +15,6 @@ use crate::output::{Exit, Outcome};
 
 const CHUNK: usize = 256 * 1024;
 
-/// How often the removal of a folder is repeated while others write into it.
-const ATTEMPTS: usize = 100;
-
 /// A file as a body of its length, which advances `bar`.
 pub(crate) async fn read(path: &Path, bar: &ProgressBar) -> Outcome<Body> {
     let named = |error| Exit::file(path, &error);
@@ -172,7 +169,9 @@ pub(crate) fn walk(folder: &Path) -> Outcome<Walk> {
 
 /// A folder that takes every temporary file of this process, and goes with them.
 #[derive(Debug)]
-pub(crate) struct Scratch(TempDir);
+pub(crate) struct Scratch {
+    _folder: TempDir,
+}
 
 impl Scratch {
     /// Makes the folder. Only the first of a process takes the temporary files.
@@ -181,18 +180,6 @@ impl Scratch {
         let folder = folder.map_err(|error| Exit::file(&std::env::temp_dir(), &error))?;
         // Fails when another folder takes them, which then is the one that is removed.
         let _ = tempfile::env::override_temp_dir(folder.path());
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // Work that was interrupted may still be making files, until the process ends.
-        for _ in 0..ATTEMPTS {
-            match std::fs::remove_dir_all(self.0.path()) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return,
-                _ => {}
-            }
-        }
+        Ok(Self { _folder: folder })
     }
 }

@@ -12,6 +12,7 @@ mod signals;
 
 use std::process::ExitCode;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use clap::Parser;
 use tokio::runtime::Runtime;
@@ -60,14 +61,21 @@ fn main() -> ExitCode {
     let exit = match Runtime::new() {
         Ok(runtime) => {
             let exit = runtime.block_on(interruptible(arguments.command, &context));
-            // A read of standard input that nobody waits for any more must not hold the end up.
-            runtime.shutdown_background();
+            match context.scratch.get() {
+                // Nothing is to be left that still makes temporary files when their folder goes.
+                Some(_) => runtime.shutdown_timeout(STOPPING),
+                // A read of standard input that nobody waits for any more must not hold the end up.
+                None => runtime.shutdown_background(),
+            }
             exit
         }
         Err(error) => Exit::failed(format!("cannot start: {error}")),
     };
     exit.finish(context.form)
 }
+
+/// How long an interrupted certification may take to stop.
+const STOPPING: Duration = Duration::from_secs(15);
 
 /// Runs a command until it ends or a signal arrives. A dropped command leaves nothing half-written.
 async fn interruptible(command: Command, context: &Context) -> Exit {

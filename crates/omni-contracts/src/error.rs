@@ -172,6 +172,13 @@ impl Error {
         self
     }
 
+    /// The same error, of an operation that is still to be named: for one operation that is made of
+    /// another.
+    pub(crate) fn elsewhere(mut self) -> Self {
+        self.0.operation = None;
+        self
+    }
+
     /// What went wrong.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

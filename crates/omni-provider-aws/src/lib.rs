@@ -5,4 +5,4 @@
 mod storage;
 
 #[cfg(feature = "storage")]
-pub use storage::{S3Addressing, S3Encryption, S3Settings, S3Storage};
+pub use storage::{S3Addressing, S3Checksums, S3Encryption, S3Settings, S3Storage};

@@ -20,6 +20,8 @@ pub static MINISTACK: Emulator = Emulator {
         ("BIND_HOST", "127.0.0.1"),
         // Would listen on a fixed port.
         ("IOT_MTLS_ENABLED", "0"),
+        // Refuses who is not signed in, and looks at presigned requests.
+        ("AUTH", "true"),
     ],
     ports: 1,
     ready: Ready { path: "/_ministack/ready", status: Some(200) },

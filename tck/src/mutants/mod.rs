@@ -15,11 +15,13 @@ mod copy;
 mod delete;
 mod durability;
 mod errors;
+mod gate;
 mod keys;
 mod listing;
 mod multipart;
 mod outcome;
 mod paging;
+mod presign;
 mod ranges;
 mod sabotage;
 mod streams;
@@ -56,13 +58,16 @@ pub enum Base {
     Versioned,
     /// The reference provider with a largest object of 1 MiB.
     Limited,
+    /// The reference provider with presigned requests.
+    Presigning,
     /// The embedded provider on a disk.
     Local,
 }
 
 impl Base {
     /// Every base.
-    pub const ALL: &'static [Self] = &[Self::Memory, Self::Versioned, Self::Limited, Self::Local];
+    pub const ALL: &'static [Self] =
+        &[Self::Memory, Self::Versioned, Self::Limited, Self::Presigning, Self::Local];
 }
 
 /// Who shares what a mutant remembers.
@@ -123,6 +128,7 @@ pub fn mutants() -> impl Iterator<Item = &'static Mutant> {
         multipart::MUTANTS,
         uploads::MUTANTS,
         versioning::MUTANTS,
+        presign::MUTANTS,
         outcome::MUTANTS,
         consistency::MUTANTS,
         durability::MUTANTS,

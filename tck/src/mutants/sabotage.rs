@@ -9,10 +9,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use omni_contracts::storage::{
-    ByteRange, Capabilities, CompleteOptions, CopyOptions, DeleteOptions, Deleted, GetOptions,
-    GetResult, Key, ListPage, ListRequest, ObjectMeta, PageToken, Part, PartNumber, Prefix,
-    PresignRequest, PresignedUrl, PutOptions, StorageProvider, UploadId, UploadPage, VersionPage,
-    Written,
+    ByteRange, Capabilities, Capability, CompleteOptions, CopyOptions, DeleteOptions, Deleted,
+    GetOptions, GetResult, Key, ListPage, ListRequest, ObjectMeta, PageToken, Part, PartNumber,
+    Prefix, PresignRequest, PresignedUrl, PutOptions, StorageProvider, UploadId, UploadPage,
+    VersionPage, Written,
 };
 use omni_contracts::{Body, Error, ErrorKind, Result};
 use omni_provider_memory::{MemorySettings, MemoryStorage};
@@ -21,6 +21,7 @@ use super::Mutant;
 use super::calls::{
     Complete, Copy, Delete, Get, GetRanges, List, ListMore, Put, Upload, UploadPart,
 };
+use super::gate::{Gate, Grant, LIMIT};
 
 /// What stands in for one operation.
 pub(super) type Hook<A, T> = for<'a> fn(&'a Store, A) -> BoxFuture<'a, T>;
@@ -73,6 +74,12 @@ sabotage! {
     page: fn(&ListRequest, &mut ListPage) = |_, _| ();
     /// Each error on its way out.
     error: fn(Error) -> Error = |error| error;
+    /// The request for a presigned URL.
+    asked_to_sign: fn(&mut PresignRequest) = |_| ();
+    /// What a presigned request permits.
+    granted: fn(&mut Grant) = |_| ();
+    /// The answer of presign.
+    presigned: fn(&PresignRequest, &mut PresignedUrl) = |_, _| ();
     /// What is declared.
     capabilities: fn(&Store, Capabilities) -> Capabilities = |_, declared| declared;
     check: Hook<(), Result<()>> = |store, ()| store.inner.check();
@@ -104,6 +111,8 @@ pub(super) struct Store {
     pub(super) inner: Arc<dyn StorageProvider>,
     /// The mutant's own memory.
     pub(super) scratch: Arc<Scratch>,
+    /// Where presigned requests are sent to, and the name of the store there.
+    pub(super) gate: Option<(Arc<Gate>, String)>,
 }
 
 /// A mutant's own memory: of one store, or of one handle.
@@ -188,7 +197,12 @@ pub(super) struct Sabotaged {
 
 impl Sabotaged {
     pub(super) fn new(store: Store, sabotage: Sabotage) -> Self {
-        let capabilities = (sabotage.capabilities)(&store, store.inner.capabilities().clone());
+        let mut declared = store.inner.capabilities().clone();
+        if store.gate.is_some() {
+            declared = declared.with(&[Capability::Presign]);
+            declared.limits.max_presign_expiry = Some(LIMIT);
+        }
+        let capabilities = (sabotage.capabilities)(&store, declared);
         Self { store, capabilities, sabotage }
     }
 
@@ -366,6 +380,15 @@ impl StorageProvider for Sabotaged {
     }
 
     async fn presign(&self, key: &Key, request: &PresignRequest) -> Result<PresignedUrl> {
-        self.store.inner.presign(key, request).await.map_err(self.sabotage.error)
+        let mut asked = request.clone();
+        (self.sabotage.asked_to_sign)(&mut asked);
+        let Some((gate, store)) = &self.store.gate else {
+            return self.store.inner.presign(key, &asked).await.map_err(self.sabotage.error);
+        };
+        let mut grant = Gate::grant(key, &asked).map_err(self.sabotage.error)?;
+        (self.sabotage.granted)(&mut grant);
+        let mut url = gate.sign(store, key, &grant);
+        (self.sabotage.presigned)(request, &mut url);
+        Ok(url)
     }
 }

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use omni_contracts::Result;
 use omni_contracts::storage::{Key, StorageProvider};
+use omni_contracts::{Error, ErrorKind, Result};
 use omni_provider_memory::{MemorySettings, MemoryStorage};
+use tokio::sync::OnceCell;
 
+use super::gate::Gate;
 use super::sabotage::{Sabotaged, Scratch, Store};
 use super::{Base, Memory, Mutant};
 use crate::subjects::Local;
@@ -19,6 +21,7 @@ pub struct MutantSubject {
     mutant: Mutant,
     /// What all handles on one store share, by the names of the stores.
     stores: Mutex<HashMap<String, Shared>>,
+    gate: OnceCell<Arc<Gate>>,
 }
 
 #[derive(Clone)]
@@ -31,7 +34,12 @@ impl MutantSubject {
     /// The mutant.
     #[must_use]
     pub fn new(mutant: &Mutant) -> Self {
-        Self { name: format!("{mutant:?}"), mutant: *mutant, stores: Mutex::default() }
+        Self {
+            name: format!("{mutant:?}"),
+            mutant: *mutant,
+            stores: Mutex::default(),
+            gate: OnceCell::new(),
+        }
     }
 
     /// The base alone, with nothing wrong: no check may fail on it.
@@ -48,6 +56,14 @@ impl MutantSubject {
             scratch: Arc::new(Scratch::new()),
         };
         stores.entry(store.to_owned()).or_insert_with(new).clone()
+    }
+
+    async fn gate(&self, place: &Place<'_>, shared: &Shared) -> Result<Arc<Gate>> {
+        let failed = |error: std::io::Error| Error::new(ErrorKind::Unavailable, error.to_string());
+        let opening = async { Gate::open().await.map(Arc::new).map_err(failed) };
+        let gate = self.gate.get_or_try_init(|| opening).await?;
+        gate.add(place.store, shared.in_memory.clone());
+        Ok(Arc::clone(gate))
     }
 }
 
@@ -70,28 +86,32 @@ impl Subject for MutantSubject {
 
     async fn open(&self, place: &Place<'_>) -> Result<Arc<dyn StorageProvider>> {
         let shared = self.shared(place.store);
+        let gate = match self.mutant.base {
+            Base::Presigning => Some((self.gate(place, &shared).await?, place.store.to_owned())),
+            _ => None,
+        };
         let inner = match self.mutant.base {
             Base::Local => Local.open(place).await?,
-            Base::Memory | Base::Versioned | Base::Limited => Arc::new(shared.in_memory),
+            _ => Arc::new(shared.in_memory),
         };
         let scratch = match self.mutant.memory {
             Memory::OfStore => shared.scratch,
             Memory::OfHandle => Arc::new(Scratch::new()),
         };
-        Ok(Arc::new(Sabotaged::new(Store { inner, scratch }, self.mutant.sabotage)))
+        Ok(Arc::new(Sabotaged::new(Store { inner, scratch, gate }, self.mutant.sabotage)))
     }
 
     async fn damage(&self, place: &Place<'_>, key: &Key) -> Result<Damage> {
         match self.mutant.base {
             Base::Local => Local.damage(place, key).await,
-            Base::Memory | Base::Versioned | Base::Limited => Ok(Damage::NotPossible),
+            _ => Ok(Damage::NotPossible),
         }
     }
 
     async fn space(&self, place: &Place<'_>) -> Result<Option<u64>> {
         match self.mutant.base {
             Base::Local => Local.space(place).await,
-            Base::Memory | Base::Versioned | Base::Limited => Ok(None),
+            _ => Ok(None),
         }
     }
 }

@@ -65,6 +65,7 @@ fn banner(page: &mut String, report: &Report) -> fmt::Result {
         ("Date", report.started.strftime("%Y-%m-%d %H:%M UTC").to_string()),
         ("Duration", milliseconds(elapsed.as_secs_f64() * 1000.0)),
         ("Seed", report.seed.to_string()),
+        ("Rounds and inputs tried", format!("{:.0} %", report.share * 100.0)),
         ("Machine", format!("{} {}, {} cpus", machine.os, machine.arch, machine.cpus)),
     ] {
         write!(page, "<div><dt>{name}</dt><dd>{}</dd></div>", Text(&value))?;

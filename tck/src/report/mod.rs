@@ -42,6 +42,9 @@ pub struct Report {
     pub tool_version: String,
     /// The seed of the run.
     pub seed: u64,
+    /// The share of the rounds and inputs that the checks tried.
+    #[serde(default = "everything")]
+    pub share: f64,
     /// The beginnings of ids that were selected; empty: all.
     pub only: Vec<String>,
     /// When the run began.
@@ -54,6 +57,10 @@ pub struct Report {
     pub clauses: Vec<ClauseReport>,
     /// The differences to an earlier report, when one was given.
     pub changes: Option<Diff>,
+}
+
+fn everything() -> f64 {
+    1.0
 }
 
 /// The machine of a run.

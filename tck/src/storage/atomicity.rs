@@ -93,7 +93,7 @@ async fn beside<T>(
 
 async fn reads_are_never_torn(cx: &Context) -> Outcome {
     let store = cx.open().await?;
-    for (number, (size, rounds)) in OVERWRITES.iter().copied().enumerate() {
+    for (number, (size, rounds)) in cx.some(OVERWRITES.iter().copied()).into_iter().enumerate() {
         let key = key(format!("torn/{size}"));
         // Lengths differ from each second write to the next, so that a mixture shows by its length as
         // well; two are the same, so that a mixture that keeps the length shows by its bytes.
@@ -133,7 +133,7 @@ async fn reads_are_never_torn(cx: &Context) -> Outcome {
         let last = &contents[contents.len() - 1];
         has_content(&*store, &key, last, "after the last of many overwrites").await?;
     }
-    reads_meet_overwrites(&store).await
+    reads_meet_overwrites(cx, &store).await
 }
 
 /// One get beside a writer: all of one content, or an honest failure of a body that was overtaken.
@@ -208,7 +208,9 @@ async fn overwriting_never_hides_the_object(cx: &Context) -> Outcome {
         ok("put", put(&*store, &key(format!("dir/{sibling}")), "sibling").await)?;
     }
     let source = key("source");
-    for (size, rounds) in [(0, 60), (1, 60), (4097, 60), (70 * KIB, 40), (MIB, 9), (8 * MIB, 6)] {
+    for (size, rounds) in
+        cx.some([(0, 60), (1, 60), (4097, 60), (70 * KIB, 40), (MIB, 9), (8 * MIB, 6)])
+    {
         let key = key(format!("dir/2/{size}"));
         ok("put", put(&*store, &key, payload(0, size)).await)?;
         ok("put", put(&*store, &source, payload(1, size)).await)?;
@@ -270,7 +272,7 @@ async fn one_writer_wins_as_a_whole(cx: &Context) -> Outcome {
     const WRITERS: usize = 8;
     let store = cx.open().await?;
     let plan = [(0, 6), (1, 25), (4096, 30), (70 * KIB, 15), (MIB, 4), (8 * MIB, 2)];
-    for (size, rounds) in plan {
+    for (size, rounds) in cx.some(plan) {
         for round in 0..rounds {
             let key = key(format!("won/{size}/{}", round / 2));
             let gate = Arc::new(Barrier::new(WRITERS));
@@ -461,7 +463,7 @@ async fn a_failing_source_stores_nothing(cx: &Context) -> Outcome {
         (5 * MIB + 1, &[MIB]),
         (8 * MIB, &[5 * MIB]),
     ];
-    for (size, chunks) in plan {
+    for (size, chunks) in cx.some(plan) {
         let content = payload(3, *size);
         let lengths =
             [None, Some(*size as u64), Some(*size as u64 + 1), Some(*size as u64 * 2 + 9)];
@@ -497,7 +499,7 @@ async fn a_wrong_length_stores_nothing(cx: &Context) -> Outcome {
         (5 * MIB + 1, 1),
         (8 * MIB, 8),
     ];
-    for (size, by) in plan {
+    for (size, by) in cx.some(plan) {
         let content = payload(4, *size);
         let chunkings: [&[usize]; 3] =
             [&[], &[size - (*by as usize).min(*size), *by as usize], &[4096]];
@@ -526,7 +528,9 @@ async fn a_dropped_put_is_whole_or_nothing(cx: &Context) -> Outcome {
     let store = &*cx.open().await?;
     let mut polls: Vec<usize> = (1..=24).collect();
     polls.extend([30, 40, 60, 90, 150]);
-    for (form, size) in [(0, 0), (0, 5000), (0, MIB), (1, 70 * KIB), (2, 70 * KIB), (1, 3 * MIB)] {
+    for (form, size) in
+        cx.some([(0, 0), (0, 5000), (0, MIB), (1, 70 * KIB), (2, 70 * KIB), (1, 3 * MIB)])
+    {
         let chunk = size / 20 + 1;
         for at in polls.iter().copied().filter(|at| form > 0 || *at < 12) {
             for previous in [None, Some(payload(1, 9000))] {
@@ -610,7 +614,7 @@ async fn nothing_is_visible_before_the_end(cx: &Context) -> Outcome {
     let store = cx.open().await?;
     let plan =
         [(0, 10), (1, 1), (10, 0), (5000, 70_000), (65_537, 1), (MIB, MIB), (6 * MIB, 2 * MIB)];
-    for (first, rest) in plan {
+    for (first, rest) in cx.some(plan) {
         for previous in [None, Some(0), Some(20_000)] {
             for length in [None, Some((first + rest) as u64)] {
                 let content = payload(first as u64, first + rest);
@@ -641,7 +645,7 @@ async fn nothing_is_visible_before_the_end(cx: &Context) -> Outcome {
                 };
                 in_time(format!("{situation}: reading the source"), halfway).await??;
                 // Gives a provider that works in tasks of its own the time to show what it should not.
-                for _ in 0..10 {
+                for _ in 0..cx.rounds(10) {
                     yield_now().await;
                 }
                 let seen = in_time(situation.as_str(), before.remains(&*store, &situation)).await;

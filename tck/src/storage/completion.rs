@@ -46,7 +46,7 @@ pub(crate) const CHECKS: &[Check] = &[
 async fn wrong_part_lists_are_refused(cx: &Context) -> Outcome {
     let store = cx.open().await?;
     ok("put", put_with(&*store, &key("taken"), payload(5, 5000), &full(5)).await)?;
-    for name in ["free", "taken"] {
+    for name in cx.some(["free", "taken"]) {
         let at = key(name);
         let upload = Upload::begin(&store, &at, &full(1)).await?;
         let size = part_size(&*store, 300);
@@ -88,7 +88,7 @@ async fn wrong_part_lists_are_refused(cx: &Context) -> Outcome {
         ];
         let keys = [at.clone()];
         let before = Snapshot::take(&*store, &keys).await?;
-        for (what, list) in lists {
+        for (what, list) in cx.some(lists) {
             for _ in 0..2 {
                 let situation = format!("complete_upload of {name:?}, stated: {what}");
                 let result = upload.complete(&list).await;
@@ -120,7 +120,7 @@ async fn wrong_part_lists_are_refused(cx: &Context) -> Outcome {
 async fn conditional_completion_holds(cx: &Context) -> Outcome {
     let store = cx.open().await?;
     let absent = || WriteCondition::IfAbsent;
-    for round in 0..3 {
+    for round in cx.some(0..3) {
         let at = key(format!("one/{round}"));
         let content = payload(round, 5000);
         let ready = || async {
@@ -165,19 +165,19 @@ async fn conditional_completion_holds(cx: &Context) -> Outcome {
         has_content(&*store, &at, &content, "completed with IfAbsent").await?;
         has_attributes(&*store, &at, &full(round), "completed with IfAbsent").await?;
     }
-    for round in 0..24 {
+    for round in 0..cx.rounds(24) {
         race_completions(&store, &format!("create/{round}"), absent()).await?;
         let at = format!("swap/{round}");
         let old = ok("put", put(&*store, &key(&at), payload(1, 10)).await)?;
         race_completions(&store, &at, WriteCondition::IfMatch(old.version)).await?;
     }
-    completion_duels(&store).await
+    completion_duels(cx, &store).await
 }
 
 /// Two uploads to one free key that are completed in the same microsecond, many times.
-async fn completion_duels(store: &Arc<dyn StorageProvider>) -> Outcome {
+async fn completion_duels(cx: &Context, store: &Arc<dyn StorageProvider>) -> Outcome {
     let mut pairs = Vec::new();
-    for duel in 0..telling(&**store) {
+    for duel in 0..telling(cx, &**store) {
         let at = key(format!("duel/{duel}"));
         let mut pair = Vec::new();
         for racer in 0..2 {
@@ -250,7 +250,7 @@ async fn completion_can_be_repeated(cx: &Context) -> Outcome {
     if store.capabilities().has(Capability::ConditionalMultipart) {
         conditions.push(WriteCondition::IfAbsent);
     }
-    for (number, condition) in conditions.into_iter().enumerate() {
+    for (number, condition) in cx.some(conditions).into_iter().enumerate() {
         for count in [1, 3] {
             let at = key(format!("again/{number}/{count}"));
             let upload = Upload::begin(&store, &at, &full(1)).await?;
@@ -307,7 +307,7 @@ fn only_the_first(situation: &str, stored: &ObjectMeta, seen: Result<Written>) -
 async fn completion_verifies_the_checksum(cx: &Context) -> Outcome {
     let store = cx.open().await?;
     ok("put", put_with(&*store, &key("taken"), payload(5, 5000), &full(5)).await)?;
-    for name in ["free", "taken"] {
+    for name in cx.some(["free", "taken"]) {
         let at = key(name);
         let upload = Upload::begin(&store, &at, &full(1)).await?;
         let contents = [payload(1, part_size(&*store, 70_000)), payload(2, 300)];

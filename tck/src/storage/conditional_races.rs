@@ -30,13 +30,12 @@ type Store = Arc<dyn StorageProvider>;
 
 async fn one_creator_wins(cx: &Context) -> Outcome {
     const RACERS: usize = 16;
-    const FRESH: usize = 110;
-    const AGAIN: usize = 40;
+    let (fresh, reused) = (cx.rounds(110), cx.rounds(40));
     let stores = [cx.open().await?, cx.open().await?];
     let store = &*stores[0];
     let small = [8, 9, 100, 4 * KIB, 8, 64 * KIB + 1, 17];
     let mut raced = Vec::new();
-    for round in 0..FRESH {
+    for round in 0..fresh {
         let size = small[round % small.len()];
         // All as bytes, all as streams, and mixed; through one handle, and through two.
         let forms = match round % 4 {
@@ -51,22 +50,22 @@ async fn one_creator_wins(cx: &Context) -> Outcome {
         raced.push(key);
     }
     let again = key("again");
-    for round in 0..AGAIN {
+    for round in 0..reused {
         let forms = &Form::ALL[round % Form::ALL.len()..][..1];
-        create_race(&stores, &again, RACERS, FRESH + round, 40, forms).await?;
-        if round + 1 < AGAIN {
+        create_race(&stores, &again, RACERS, fresh + round, 40, forms).await?;
+        if round + 1 < reused {
             ok("delete", store.delete(&again, &DeleteOptions::default()).await)?;
         }
     }
     raced.push(again);
     for form in Form::ALL {
-        raced.extend(create_duels(&stores[0], form).await?);
+        raced.extend(create_duels(cx, &stores[0], form).await?);
     }
     let max = store.capabilities().limits.max_object_size.unwrap_or(u64::MAX);
     for (round, size) in [MIB + 1, 5 * MIB + 1].into_iter().enumerate() {
         if size as u64 <= max {
             let key = key(format!("large/{round}"));
-            create_race(&stores, &key, 3, FRESH + AGAIN + round, size, &Form::ALL).await?;
+            create_race(&stores, &key, 3, fresh + reused + round, size, &Form::ALL).await?;
             raced.push(key);
         }
     }
@@ -78,8 +77,8 @@ async fn one_creator_wins(cx: &Context) -> Outcome {
 }
 
 /// Two creators in the same microsecond, on many keys.
-async fn create_duels(store: &Store, form: Form) -> Result<Vec<Key>, Failure> {
-    let count = telling(&**store);
+async fn create_duels(cx: &Context, store: &Store, form: Form) -> Result<Vec<Key>, Failure> {
+    let count = telling(cx, &**store);
     let keys: Arc<Vec<Key>> =
         Arc::new((0..count).map(|n| key(format!("duel/{form:?}/{n}"))).collect());
     let results = duels(count, {
@@ -211,12 +210,12 @@ async fn watch(
 
 async fn no_update_is_lost(cx: &Context) -> Outcome {
     const WORKERS: usize = 8;
-    const INCREMENTS: usize = 25;
+    let increments = cx.rounds(25);
     let stores = [cx.open().await?, cx.open().await?];
     let counter = key("counter");
     ok("put", put(&*stores[0], &counter, "0").await)?;
     let mut written: Vec<u64> = Vec::new();
-    for round in 0..INCREMENTS {
+    for round in 0..increments {
         let workers: Vec<_> = (0..WORKERS)
             .map(|worker| {
                 let store = Arc::clone(&stores[worker % (1 + round % 2)]);
@@ -232,17 +231,17 @@ async fn no_update_is_lost(cx: &Context) -> Outcome {
         has_content(&*stores[0], &counter, total.to_string().as_bytes(), &situation).await?;
     }
     written.sort_unstable();
-    let expected: Vec<u64> = (1..=(WORKERS * INCREMENTS) as u64).collect();
+    let expected: Vec<u64> = (1..=(WORKERS * increments) as u64).collect();
     equal("values that the workers wrote successfully, in order", &expected, &written)?;
     for form in Form::ALL {
-        update_duels(&stores[0], form).await?;
+        update_duels(cx, &stores[0], form).await?;
     }
     Ok(())
 }
 
 /// Two writers that replace the same version in the same microsecond, many times.
-async fn update_duels(store: &Store, form: Form) -> Outcome {
-    let count = telling(&**store);
+async fn update_duels(cx: &Context, store: &Store, form: Form) -> Outcome {
+    let count = telling(cx, &**store);
     let mut bases = Vec::new();
     for duel in 0..count {
         let key = key(format!("duel/{form:?}/{duel}"));

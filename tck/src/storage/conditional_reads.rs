@@ -50,7 +50,7 @@ async fn if_match_pins_the_version(cx: &Context) -> Outcome {
     let neighbour = ok("put of another key", put(&*store, &key("pin/b"), "b").await)?;
     let pinned = key("pin");
     let mut stale = vec![neighbour.version];
-    for (number, (size, form)) in cases(&*store).into_iter().enumerate() {
+    for (number, (size, form)) in cx.some(cases(&*store)).into_iter().enumerate() {
         let content = payload(number as u64, size);
         let stored = ok("put", put(&*store, &pinned, form.body(&content)).await)?;
         let stored = description(&*store, &pinned, &stored).await?;
@@ -81,7 +81,7 @@ async fn if_match_pins_the_version(cx: &Context) -> Outcome {
 /// A pinned read returns the pinned version or fails, whatever is written meanwhile.
 async fn pinned_under_change(cx: &Context) -> Outcome {
     const READERS: usize = 2;
-    const WRITES: u64 = 60;
+    let writes = cx.rounds(60);
     let store = cx.open().await?;
     let changing = key("changing");
     let content = |number: u64| payload(number, 1000 + number as usize);
@@ -115,7 +115,7 @@ async fn pinned_under_change(cx: &Context) -> Outcome {
         })
         .collect();
     let mut written = Ok(());
-    for number in 1..=WRITES {
+    for number in 1..=writes {
         written = ok("put", put(&*store, &changing, content(number)).await).map(drop);
         if written.is_err() {
             break;
@@ -127,21 +127,21 @@ async fn pinned_under_change(cx: &Context) -> Outcome {
         finished(reader.await)??;
     }
     written?;
-    pinned_duels(&store).await
+    pinned_duels(cx, &store).await
 }
 
 /// A pinned read and an overwrite in the same microsecond, many times.
-async fn pinned_duels(store: &Arc<dyn StorageProvider>) -> Outcome {
-    const DUELS: usize = 128;
+async fn pinned_duels(cx: &Context, store: &Arc<dyn StorageProvider>) -> Outcome {
+    let count = cx.rounds(128);
     let mut pinned = Vec::new();
-    for duel in 0..DUELS {
+    for duel in 0..count {
         let key = key(format!("duel/{duel}"));
         let written = ok("put", put(&**store, &key, payload(1, 500)).await)?;
         let meta = description(&**store, &key, &written).await?;
         pinned.push((key, meta));
     }
     let pinned = Arc::new(pinned);
-    let results = duels(DUELS, {
+    let results = duels(count, {
         let (store, pinned) = (Arc::clone(store), Arc::clone(&pinned));
         move |duel, who| {
             let (store, (key, meta)) = (Arc::clone(&store), pinned[duel].clone());
@@ -176,7 +176,7 @@ async fn if_none_match_tells_what_is_new(cx: &Context) -> Outcome {
     let store = cx.open().await?;
     let store = &*store;
     let cached = key("cache");
-    for (number, (size, form)) in cases(store).into_iter().enumerate() {
+    for (number, (size, form)) in cx.some(cases(store)).into_iter().enumerate() {
         let content = payload(number as u64, size);
         let old = ok("put", put(store, &cached, "old").await)?;
         let new = ok("put", put(store, &cached, form.body(&content)).await)?;
@@ -189,7 +189,7 @@ async fn if_none_match_tells_what_is_new(cx: &Context) -> Outcome {
     let mut content = payload(3, 4097);
     let known = ok("put", put(store, &cached, content.clone()).await)?;
     let mut known = description(store, &cached, &known).await?;
-    for round in 0..12 {
+    for round in 0..cx.rounds(12) {
         refuses(store, &cached, &if_none_match(&known.version), ErrorKind::NotModified).await?;
         if round % 3 == 2 {
             ok("delete", store.delete(&cached, &DeleteOptions::default()).await)?;
@@ -290,7 +290,7 @@ async fn conditions_combine_as_in_http(cx: &Context) -> Outcome {
         let old = ok("put", put(&*store, &combined, "old").await)?;
         let written = ok("put", put(&*store, &combined, content.clone()).await)?;
         let meta = description(&*store, &combined, &written).await?;
-        for condition in combinations(&meta, &old.version) {
+        for condition in cx.some(combinations(&meta, &old.version)) {
             match outcome(&condition, &meta) {
                 None => passes(&*store, &combined, &condition, &meta, &content, "get").await?,
                 Some(kind) => refuses(&*store, &combined, &condition, kind).await?,
@@ -308,7 +308,7 @@ async fn every_read_decides_alike(cx: &Context) -> Outcome {
     let content = payload(1, 3000);
     let written = ok("put", put(store, &read, content.clone()).await)?;
     let meta = description(store, &read, &written).await?;
-    for condition in combinations(&meta, &old.version) {
+    for condition in cx.some(combinations(&meta, &old.version)) {
         let expected = outcome(&condition, &meta);
         for (what, seen) in every_read(store, &read, &condition, &content).await? {
             equal(format!("{what} with {condition:?} of {meta:?}"), &expected, &seen)?;
@@ -332,7 +332,7 @@ async fn every_read_decides_alike(cx: &Context) -> Outcome {
     ok("delete", store.delete(&deleted, &DeleteOptions::default()).await)?;
     ok("put", put(store, &key("folder/x"), "x").await)?;
     for missing in [deleted, key("never"), key("folder"), key("folder/x/y")] {
-        for condition in combinations(&last, &old.version) {
+        for condition in cx.some(combinations(&last, &old.version)) {
             for (what, seen) in every_read(store, &missing, &condition, &content).await? {
                 equal(
                     format!("{what} of the missing {} with {condition:?}", brief(&missing)),

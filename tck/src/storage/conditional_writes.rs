@@ -77,7 +77,7 @@ async fn create_on_a_free_key_stores(cx: &Context) -> Outcome {
 async fn becomes_free_again(cx: &Context, store: &dyn StorageProvider) -> Outcome {
     let again = key("again");
     let other = cx.open().await?;
-    for round in 0..12 {
+    for round in 0..cx.rounds(12) {
         let content = payload(round, 100);
         let form = Form::ALL[round as usize % Form::ALL.len()];
         let situation = format!("put with IfAbsent after {round} deletes");
@@ -123,7 +123,7 @@ async fn create_on_a_taken_key_is_refused(cx: &Context) -> Outcome {
         let content = payload(2, size);
         refuses_create(store, &before, &occupied, form, &content, "on a key that was put").await?;
     }
-    for round in 0..20 {
+    for round in 0..cx.rounds(20) {
         let by_handle: &dyn StorageProvider = if round % 2 == 0 { &*other } else { store };
         let situation = format!("for the {round}th time more");
         refuses_create(by_handle, &before, &occupied, Form::Bytes, &payload(round, 50), &situation)

@@ -105,7 +105,7 @@ async fn copies_equal_their_source(cx: &Context) -> Outcome {
         Attributes::default(),
         Attributes { metadata: metadata(&[("only", "metadata")]), ..Attributes::default() },
     ];
-    for (number, size) in sizes.into_iter().enumerate() {
+    for (number, size) in cx.some(sizes).into_iter().enumerate() {
         let content = payload(number as u64, size);
         let attributes = &described[number % described.len()];
         let bodies = [Body::from(content.clone()), chunked(content.clone(), &[10_000, 1])];
@@ -155,14 +155,14 @@ async fn copies_equal_their_source(cx: &Context) -> Outcome {
             }
         }
     }
-    special_keys_copy(store).await?;
+    special_keys_copy(cx, store).await?;
     copies_of_a_moving_source_are_whole(cx, false).await
 }
 
 /// Every nasty key as target, then as source.
-async fn special_keys_copy(store: &dyn StorageProvider) -> Outcome {
+async fn special_keys_copy(cx: &Context, store: &dyn StorageProvider) -> Outcome {
     let (from, to) = (key("special/from"), key("special/to"));
-    for (number, special) in nasty_keys().into_iter().enumerate() {
+    for (number, special) in cx.some(nasty_keys()).into_iter().enumerate() {
         let seed = number as u64;
         let content = payload(seed, 20 + number);
         ok("put", put_with(store, &from, content.clone(), &full(seed)).await)?;
@@ -195,10 +195,11 @@ async fn copies_of_a_moving_source_are_whole(cx: &Context, pinned: bool) -> Outc
     let from = key("moving");
     let (content, attributes) = moving(0);
     ok("put", put_with(&*store, &from, content, &attributes).await)?;
+    let rounds = cx.rounds(60);
     let outcomes = race_of(4, |racer| {
         let (store, from) = (Arc::clone(&store), from.clone());
         async move {
-            for number in 0..60 {
+            for number in 0..rounds {
                 if racer == 0 {
                     let (content, attributes) = moving(number);
                     ok("overwrite", put_with(&*store, &from, content, &attributes).await)?;
@@ -292,7 +293,7 @@ async fn copies_are_independent(cx: &Context) -> Outcome {
     let store = &*cx.open().await?;
     let (from, to, third) = (key("from"), key("to"), key("third"));
     ok("put", put(store, &key("another"), payload(77, 3000)).await)?;
-    for size in [100, 4097, 64 * KIB + 1, 2 * MIB + 1] {
+    for size in cx.some([100, 4097, 64 * KIB + 1, 2 * MIB + 1]) {
         // Large ones take long, and some changes say nothing more about them.
         for how in CHANGES.iter().filter(|how| size < MIB || !how.contains("copy")) {
             for changed in [&from, &to] {
@@ -345,7 +346,7 @@ async fn copy_of_nothing_changes_nothing(cx: &Context) -> Outcome {
     }
     let keys: Vec<Key> = sources.iter().chain(&targets).map(key).collect();
     let before = Snapshot::take(store, &keys).await?;
-    for source in sources {
+    for source in cx.some(sources) {
         for target in targets {
             for (what, options) in &options {
                 if *what == "IfAbsent" && target == "taken" {
@@ -374,7 +375,7 @@ async fn copies_take_new_attributes(cx: &Context) -> Outcome {
         ..Attributes::default()
     };
     let new = [("none", Attributes::default()), ("fewer", fewer), ("all", full(2))];
-    for size in [0, 100, 64 * KIB + 1, 5 * MIB] {
+    for size in cx.some([0, 100, 64 * KIB + 1, 5 * MIB]) {
         let content = payload(size as u64, size);
         for source in [full(1), Attributes::default()] {
             let put = put_with(store, &from, content.clone(), &source).await;
@@ -405,7 +406,7 @@ async fn copies_take_new_attributes(cx: &Context) -> Outcome {
 
 async fn copy_onto_itself_needs_attributes(cx: &Context) -> Outcome {
     let store = &*cx.open().await?;
-    for size in [0, 100, 64 * KIB + 1, 5 * MIB] {
+    for size in cx.some([0, 100, 64 * KIB + 1, 5 * MIB]) {
         let at = key(format!("self/{size}"));
         let content = payload(size as u64, size);
         let written = ok("put", put_with(store, &at, content.clone(), &full(1)).await)?;
@@ -450,7 +451,7 @@ async fn conditional_copies_hold(cx: &Context) -> Outcome {
         conditions_one_by_one(&*store, size).await?;
     }
     let declared = store.capabilities();
-    for round in 0..40 {
+    for round in 0..cx.rounds(40) {
         let size = if round % 8 == 7 { 64 * KIB + 8 } else { 16 };
         let old = put_with(&*store, &key(format!("swap/{round}")), payload(1, 10), &full(1)).await;
         let swap = WriteCondition::IfMatch(ok("put", old)?.version);
@@ -462,17 +463,17 @@ async fn conditional_copies_hold(cx: &Context) -> Outcome {
             race_copies(&store, &to, size, WriteCondition::IfAbsent, true).await?;
         }
     }
-    copy_duels(&store).await
+    copy_duels(cx, &store).await
 }
 
 /// Two copies to one key in the same microsecond, by turns to a free one and over the same version.
-async fn copy_duels(store: &Arc<dyn StorageProvider>) -> Outcome {
+async fn copy_duels(cx: &Context, store: &Arc<dyn StorageProvider>) -> Outcome {
     let sources = [key("duelist/0"), key("duelist/1")];
     for (racer, source) in (0..).zip(&sources) {
         ok("put", put_with(&**store, source, stamped(racer, 16), &full(racer)).await)?;
     }
     let mut targets = Vec::new();
-    for duel in 0..telling(&**store) {
+    for duel in 0..telling(cx, &**store) {
         let target = key(format!("duel/{duel}"));
         let condition = if duel / 2 % 2 == 0 {
             WriteCondition::IfAbsent
@@ -611,7 +612,7 @@ async fn copies_pin_the_source_version(cx: &Context) -> Outcome {
     let store = &*cx.open().await?;
     let (from, free, taken) = (key("from"), key("free"), key("taken"));
     let keys = [from.clone(), free.clone(), taken.clone()];
-    for size in [0, 10, 64 * KIB + 1, 5 * MIB] {
+    for size in cx.some([0, 10, 64 * KIB + 1, 5 * MIB]) {
         let content = payload(size as u64, size);
         let stale = ok("put", put_with(store, &from, content.clone(), &full(1)).await)?.version;
         ok("delete", store.delete(&from, &DeleteOptions::default()).await)?;
@@ -650,13 +651,13 @@ async fn copies_pin_the_source_version(cx: &Context) -> Outcome {
         }
     }
     copies_of_a_moving_source_are_whole(cx, true).await?;
-    pinned_duels(&cx.open().await?).await
+    pinned_duels(cx, &cx.open().await?).await
 }
 
 /// A copy of a version and the overwrite of that version in the same microsecond, many times.
-async fn pinned_duels(store: &Arc<dyn StorageProvider>) -> Outcome {
+async fn pinned_duels(cx: &Context, store: &Arc<dyn StorageProvider>) -> Outcome {
     let mut sources = Vec::new();
-    for duel in 0..telling(&**store) {
+    for duel in 0..telling(cx, &**store) {
         let source = key(format!("duel/{duel}"));
         let old = ok("put", put_with(&**store, &source, stamped(1, 16), &full(1)).await)?;
         let options = CopyOptions { source_version: Some(old.version), ..plain() };

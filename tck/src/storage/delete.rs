@@ -53,7 +53,7 @@ async fn deleted_is_gone(cx: &Context) -> Outcome {
     let store = cx.open().await?;
     let other = cx.open().await?;
     let store = &*store;
-    for (number, (size, form)) in cases(store).into_iter().enumerate() {
+    for (number, (size, form)) in cx.some(cases(store)).into_iter().enumerate() {
         let key = key(format!("gone/{number}"));
         let situation = format!("after delete of an object of {size} bytes, put as {form:?}");
         ok("put", put(store, &key, form.body(&payload(1, size))).await)?;
@@ -65,7 +65,7 @@ async fn deleted_is_gone(cx: &Context) -> Outcome {
         has_no_object(&*other, &key, &format!("{situation}, by a second handle")).await?;
     }
     let again = key("again");
-    for round in 0..15 {
+    for round in 0..cx.rounds(15) {
         let situation = format!("after {round} overwrites and a delete, round {round}");
         for seed in 0..=round {
             ok("put", put(store, &again, payload(seed, 10 * seed as usize)).await)?;
@@ -84,18 +84,18 @@ async fn deleted_is_gone(cx: &Context) -> Outcome {
         keys.remove(*name);
         has_no_object(store, &key(name), "after delete").await?;
     }
-    many_are_gone(store).await?;
+    many_are_gone(cx, store).await?;
     let all = walk(&*cx.open().await?, &request("")).await?;
     same_entries("list after deletes", &expected(&keys, &request("")), &all)
 }
 
 /// Enough deletes that one acknowledgement of some hundreds cannot lie unseen.
-async fn many_are_gone(store: &dyn StorageProvider) -> Outcome {
-    const COUNT: usize = 300;
-    let deletes = (0..COUNT).map(|number| async move {
+async fn many_are_gone(cx: &Context, store: &dyn StorageProvider) -> Outcome {
+    let count = cx.rounds(300);
+    let deletes = (0..count).map(|number| async move {
         let key = key(format!("many/{number}"));
         ok("put", put(store, &key, "x").await)?;
-        let situation = format!("delete number {number} of {COUNT}");
+        let situation = format!("delete number {number} of {count}");
         ok(&situation, delete(store, &key).await)?;
         let gone = head(store, &key).await;
         fails_with(format!("head after {situation}"), ErrorKind::NotFound, gone).map(drop)
@@ -156,7 +156,7 @@ async fn delete_of_nothing_succeeds(cx: &Context) -> Outcome {
 /// Of several deletes at once, at most one can say that the object was there.
 async fn one_of_several_deleted_it(cx: &Context) -> Outcome {
     let store = cx.open().await?;
-    for round in 0..30 {
+    for round in 0..cx.rounds(30) {
         let contested = key(format!("contested/{}", round % 4));
         ok("put", put(&*store, &contested, "x").await)?;
         let racers = (0..6).map(|_| {
@@ -223,7 +223,7 @@ async fn delete_needs_the_stated_version(cx: &Context) -> Outcome {
     let neighbour = ok("put of another key", put(store, &key("if/b"), "b").await)?;
     let guarded = key("if");
     let mut stale = vec![neighbour.version.clone()];
-    for (size, form) in cases(store) {
+    for (size, form) in cx.some(cases(store)) {
         let old = ok("put", put(store, &guarded, "old").await)?;
         let new = ok("put", put(store, &guarded, form.body(&payload(1, size))).await)?;
         let before = Before::of(store, &guarded).await?;
@@ -271,7 +271,7 @@ async fn refuses(store: &dyn StorageProvider, key: &Key, version: &Version) -> O
 /// Of several that delete one version at once, one succeeds.
 async fn one_of_several_deletes(cx: &Context) -> Outcome {
     let stores = [cx.open().await?, cx.open().await?];
-    for round in 0..60 {
+    for round in 0..cx.rounds(60) {
         let contested = key(format!("contested/{round}"));
         let meta = ok("put", put(&*stores[0], &contested, "x").await)?;
         let racers = (0..8).map(|racer| {
@@ -288,12 +288,12 @@ async fn one_of_several_deletes(cx: &Context) -> Outcome {
         }
         has_no_object(&*stores[0], &contested, situation).await?;
     }
-    delete_duels(&stores[0]).await
+    delete_duels(cx, &stores[0]).await
 }
 
 /// Two calls on the same version in the same microsecond: both delete it, or one replaces it.
-async fn delete_duels(store: &Arc<dyn StorageProvider>) -> Outcome {
-    let count = telling(&**store);
+async fn delete_duels(cx: &Context, store: &Arc<dyn StorageProvider>) -> Outcome {
+    let count = telling(cx, &**store);
     let mut contested = Vec::new();
     for duel in 0..count {
         let key = key(format!("duel/{duel}"));
@@ -341,7 +341,7 @@ fn replaces(duel: usize) -> bool {
 /// A delete of what was read never takes away what another wrote since.
 async fn delete_or_update(cx: &Context) -> Outcome {
     let store = cx.open().await?;
-    for round in 0..80 {
+    for round in 0..cx.rounds(80) {
         let contested = key(format!("updated/{}", round % 5));
         let meta = ok("put", put(&*store, &contested, "old").await)?;
         // The writer puts without condition: whoever comes first, the new object remains.

@@ -393,7 +393,7 @@ pub(crate) fn nasty_keys() -> Vec<Key> {
         "\u{10ffff}",
         "\u{e000}",
         "\u{fffd}",
-        "\u{ffff}",
+        "\u{fffc}",
         "\u{5d0}\u{5d1}",
         "\u{202e}abc",
         "\u{80}",
@@ -445,6 +445,8 @@ pub(crate) fn invalid_keys() -> Vec<(Key, &'static str)> {
         ("a\\b", "`\\`"),
         ("\\", "`\\`"),
         ("..\\a", "`\\`"),
+        ("\u{fffe}", "U+FFFE"),
+        ("a/\u{ffff}b", "U+FFFF"),
     ];
     let made = [
         (vec!["k".repeat(200); 5].join("/") + &"k".repeat(21), "longer than 1024 bytes"),

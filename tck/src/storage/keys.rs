@@ -139,7 +139,7 @@ async fn keys_do_not_alias(cx: &Context) -> Outcome {
     let mut keys: BTreeSet<Key> = nasty_keys().into_iter().collect();
     let seeds: Vec<Key> = keys.iter().cloned().collect();
     // Neighbours of nasty keys, and neighbours of those: whatever a careless encoding folds.
-    for _ in 0..400 {
+    for _ in 0..cx.rounds(400) {
         let Some(base) = seeds.choose(&mut rng) else { break };
         let mut text = base.as_str().to_owned();
         for _ in 0..rng.random_range(1..=3) {
@@ -232,7 +232,7 @@ async fn case_and_normalisation_are_kept(cx: &Context) -> Outcome {
         &["\u{e9}%", "e\u{301}%"],
     ];
     let store = &*cx.open().await?;
-    different_objects(store, groups).await
+    different_objects(cx, store, groups).await
 }
 
 async fn characters_with_a_meaning_are_kept(cx: &Context) -> Outcome {
@@ -295,12 +295,16 @@ async fn characters_with_a_meaning_are_kept(cx: &Context) -> Outcome {
         ],
     ];
     let store = &*cx.open().await?;
-    different_objects(store, groups).await
+    different_objects(cx, store, groups).await
 }
 
 /// Expects that the keys of each group are different objects: alone, together, and after a delete.
-async fn different_objects(store: &dyn StorageProvider, groups: &[&[&str]]) -> Outcome {
-    for (number, group) in groups.iter().enumerate() {
+async fn different_objects(
+    cx: &Context,
+    store: &dyn StorageProvider,
+    groups: &[&[&str]],
+) -> Outcome {
+    for (number, group) in cx.some(groups).into_iter().enumerate() {
         let keys: Vec<Key> = group.iter().map(|text| key(format!("{number}-/{text}"))).collect();
         let bare: Vec<Key> = group.iter().map(key).collect();
         for keys in [keys, bare] {
@@ -523,7 +527,7 @@ async fn foreign_keys_reach_nothing(cx: &Context) -> Outcome {
     let system = ["/etc/passwd", "../../../../../../../../etc/passwd", "/", "", "..", ".", "~/x"];
     foreign.extend(system.map(str::to_owned));
     foreign.retain(|text| !stored.contains(&text.as_str()));
-    for text in foreign {
+    for text in cx.some(foreign) {
         let key = Key::native(&text);
         let name = brief(&key);
         reaches_nothing(&name, "get", open(store, &key, ..).await)?;

@@ -145,7 +145,7 @@ async fn listing_follows_every_write(cx: &Context) -> Outcome {
     let keys = ["f/1", "f/2", "f/2/x", "f/\u{1f600}", "f"];
     // The last version that a listing must show for each key, if any.
     let mut current: Vec<Option<ObjectEntry>> = vec![None; keys.len()];
-    for round in 0..30_usize {
+    for round in 0..cx.rounds(30) {
         let at = round % keys.len();
         let key = key(keys[at]);
         let did = match (round / keys.len() % 6, &current[at]) {

@@ -26,6 +26,7 @@ mod operations;
 mod outcome;
 mod paging;
 mod paging_under_change;
+mod presign;
 mod race;
 mod ranges;
 mod read_duels;
@@ -66,6 +67,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         multipart::CHECKS,
         completion::CHECKS,
         versioning::CHECKS,
+        presign::CHECKS,
         outcome::CHECKS,
         consistency::CHECKS,
         model::CHECKS,

@@ -243,7 +243,7 @@ async fn parts_join_by_number(cx: &Context) -> Outcome {
         &[2, 10, 257, 9999]
     };
     let sizes = [0, 1, 100, 4096, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1];
-    for order in ["ascending", "descending", "shuffled", "concurrent"] {
+    for order in cx.some(["ascending", "descending", "shuffled", "concurrent"]) {
         let least =
             usize::try_from(store.capabilities().limits.min_part_size).unwrap_or(usize::MAX);
         let mut pieces: Vec<(u16, Bytes)> = numbers
@@ -307,7 +307,7 @@ async fn parts_join_by_number(cx: &Context) -> Outcome {
         has_no_object(&*store, &noise.key, "an upload beside, not completed").await?;
         ok("abort_upload", noise.abort().await)?;
     }
-    few_parts(&store).await
+    few_parts(cx, &store).await
 }
 
 fn joined<T>(
@@ -317,8 +317,9 @@ fn joined<T>(
 }
 
 /// One part of any number and size, and a selection of those received.
-async fn few_parts(store: &Arc<dyn StorageProvider>) -> Outcome {
-    for (number, size) in [(1, 0), (1, 1), (7, 64 * KIB + 1), (10_000, 5 << 20), (2, (8 << 20) + 1)]
+async fn few_parts(cx: &Context, store: &Arc<dyn StorageProvider>) -> Outcome {
+    for (number, size) in
+        cx.some([(1, 0), (1, 1), (7, 64 * KIB + 1), (10_000, 5 << 20), (2, (8 << 20) + 1)])
     {
         let at = key(format!("single/{number}/{size}"));
         let upload = Upload::begin(store, &at, &Attributes::default()).await?;
@@ -368,7 +369,7 @@ async fn sent_again_replaces(cx: &Context) -> Outcome {
     let store = cx.open().await?;
     let size = part_size(&*store, 5000);
     for (name, again) in
-        [("same", size), ("shorter", part_size(&*store, 100)), ("longer", size + 70_000)]
+        cx.some([("same", size), ("shorter", part_size(&*store, 100)), ("longer", size + 70_000)])
     {
         let upload = Upload::begin(&store, &key(name), &Attributes::default()).await?;
         let mut contents = [payload(1, size), payload(2, size), payload(3, 700)];
@@ -400,7 +401,7 @@ async fn sent_again_replaces(cx: &Context) -> Outcome {
         ok(situation.clone(), upload.complete(&parts).await)?;
         has_content(&*store, &upload.key, &contents.concat(), &situation).await?;
     }
-    for round in 0..12 {
+    for round in 0..cx.rounds(12) {
         let at = key(format!("race/{round}"));
         let upload = Upload::begin(&store, &at, &Attributes::default()).await?;
         let length = |racer: usize| 1000 + 3000 * racer;
@@ -485,7 +486,9 @@ async fn received_parts_are_listed(cx: &Context) -> Outcome {
 async fn uploads_keep_attributes(cx: &Context) -> Outcome {
     let store = cx.open().await?;
     let bare = Attributes { metadata: full(3).metadata, ..Attributes::default() };
-    for (number, attributes) in [full(1), Attributes::default(), bare, full(4)].iter().enumerate() {
+    for (number, attributes) in
+        cx.some([full(1), Attributes::default(), bare, full(4)].iter()).into_iter().enumerate()
+    {
         for over in [false, true] {
             for count in [1, 3] {
                 let at = key(format!("{}/{number}/{count}", if over { "over" } else { "new" }));
@@ -515,7 +518,7 @@ async fn abort_frees_the_upload(cx: &Context) -> Outcome {
     let store = cx.open().await?;
     ok("put", put_with(&*store, &key("taken"), payload(5, 5000), &full(5)).await)?;
     for name in ["free", "taken"] {
-        for count in [0, 1, 3] {
+        for count in cx.some([0, 1, 3]) {
             let at = key(name);
             let keys = [at.clone()];
             let kept = Upload::begin(&store, &at, &full(2)).await?;
@@ -640,7 +643,7 @@ async fn failed_parts_are_not_received(cx: &Context) -> Outcome {
     let content = payload(1, part_size(&*store, 9000));
     let part = upload.received(1, content.clone()).await?;
     let before = Snapshot::take(&*store, &[]).await?;
-    for size in [1, 100, 4096, 64 * KIB + 1, (1 << 20) + 1, 5 << 20] {
+    for size in cx.some([1, 100, 4096, 64 * KIB + 1, (1 << 20) + 1, 5 << 20]) {
         for number in [1, 2] {
             let bytes = || payload(77, size);
             let bodies = [

@@ -38,7 +38,7 @@ async fn check_succeeds_and_changes_nothing(cx: &Context) -> Outcome {
     Snapshot::take(&*store, &[]).await?.is_empty("after check of an empty store")?;
     let scene = Scene::set(cx).await?;
     let before = scene.look(Vec::new()).await?;
-    for round in 0..20 {
+    for round in 0..cx.rounds(20) {
         ok(format!("check, round {round}"), store.check().await)?;
         ok(format!("check by another handle, round {round}"), scene.store.check().await)?;
     }

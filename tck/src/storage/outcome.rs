@@ -72,8 +72,8 @@ async fn repetition_changes_nothing(cx: &Context) -> Outcome {
     ];
     let keys = ["target", "source", "target/below", "target2", "free"].map(key);
     let places = [(100, false), (0, true), (64 * KIB + 1, true), (MIB + 1, false)];
-    for (size, over) in places {
-        for write in writes {
+    for (size, over) in cx.some(places) {
+        for write in cx.some(writes) {
             for at in &keys {
                 ok("delete", store.delete(at, &DeleteOptions::default()).await)?;
             }
@@ -171,7 +171,7 @@ async fn repeat(
 async fn failures_tell_the_truth(cx: &Context) -> Outcome {
     let scene = Scene::set(cx).await?;
     let calls = scene.unsupported().into_iter().chain(scene.invalid());
-    let mut calls: Vec<_> = calls.chain(scene.refused_writes()).collect();
+    let mut calls = cx.some(calls.chain(scene.refused_writes()));
     let before = scene.look(keys_of(&calls)).await?;
     for call in &mut calls {
         let situation = call.situation.clone();
@@ -200,6 +200,7 @@ async fn healthy_operations_succeed(cx: &Context) -> Outcome {
         2500
     };
     let mut alone = Worker::new(Arc::clone(&store), "alone", cx.rng("alone"));
+    let steps = cx.rounds(steps);
     for _ in 0..steps {
         alone.step().await?;
     }
@@ -217,12 +218,12 @@ async fn healthy_operations_succeed(cx: &Context) -> Outcome {
     })
     .await?;
     outcomes.into_iter().collect::<Outcome>()?;
-    one_key_is_enough(&store).await
+    one_key_is_enough(cx, &store).await
 }
 
 /// Unconditional calls on one key at the same time all succeed, or find no object.
-async fn one_key_is_enough(store: &Arc<dyn StorageProvider>) -> Outcome {
-    for round in 0..30 {
+async fn one_key_is_enough(cx: &Context, store: &Arc<dyn StorageProvider>) -> Outcome {
+    for round in 0..cx.rounds(30) {
         let at = key(format!("shared/{round}"));
         let size = [8, 64 * KIB + 8][round % 2];
         for outcome in race_of(9, |racer| {

@@ -76,7 +76,7 @@ async fn pages_hold_every_entry_once(cx: &Context) -> Outcome {
     }
     let mut rng = cx.rng("requests");
     let names: Vec<&String> = keys.iter().collect();
-    for _ in 0..200 {
+    for _ in 0..cx.rounds(200) {
         let request = any_request(&mut rng, &names);
         lists_as_expected(&*store, &keys, &request).await?;
     }
@@ -195,7 +195,7 @@ async fn start_after_is_exclusive(cx: &Context) -> Outcome {
     }
     let names: Vec<&String> = keys.iter().collect();
     let starts: Vec<&String> = starts.iter().collect();
-    for _ in 0..300 {
+    for _ in 0..cx.rounds(300) {
         let start = starts[rng.random_range(0..starts.len())];
         let plain = any_request(&mut rng, &names);
         let request = ListRequest { start_after: Some(Key::native(start)), ..plain };
@@ -239,7 +239,7 @@ async fn tokens_are_text(cx: &Context) -> Outcome {
     fill(&*first, NAMES).await?;
     let mut noted = Vec::new();
     for limit in [1, 3, 8] {
-        for plain in [request(""), rolled_up("", "/"), rolled_up("a", "b"), request("t")] {
+        for plain in cx.some([request(""), rolled_up("", "/"), rolled_up("a", "b"), request("t")]) {
             let request = ListRequest { limit: Some(limit), ..plain };
             let walked = pages(&*first, &request).await?;
             for (number, page) in walked.iter().enumerate() {

@@ -8,6 +8,7 @@ use omni_contracts::storage::{Durability, StorageProvider};
 use tokio::runtime::Handle;
 use tokio::sync::Barrier;
 
+use crate::Context;
 use crate::check::Failure;
 
 /// Runs the racers at once, each in a task of its own, and returns their results in order.
@@ -97,11 +98,11 @@ where
 
 /// How many duels tell: where nothing is written to a disk a duel costs little, and the windows are
 /// narrow.
-pub(crate) fn telling(store: &dyn StorageProvider) -> usize {
-    match store.capabilities().durability {
+pub(crate) fn telling(cx: &Context, store: &dyn StorageProvider) -> usize {
+    cx.rounds(match store.capabilities().durability {
         Durability::Memory => 600,
         _ => 64,
-    }
+    })
 }
 
 /// How many are at each meeting. Who is gone, at the end or by a panic, keeps nobody waiting.

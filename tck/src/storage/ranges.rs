@@ -98,9 +98,9 @@ impl Stored {
 }
 
 /// Puts objects of all sizes, as bytes and as streams.
-async fn store_all(store: &dyn StorageProvider) -> Result<Vec<Stored>, Failure> {
+async fn store_all(cx: &Context, store: &dyn StorageProvider) -> Result<Vec<Stored>, Failure> {
     let mut all = Vec::new();
-    for (number, size) in SIZES.iter().copied().enumerate() {
+    for (number, size) in cx.some(SIZES.iter().copied()).into_iter().enumerate() {
         let stored =
             Stored { key: key(format!("size/{size}")), content: payload(number as u64, size) };
         let body = match number % 2 {
@@ -134,7 +134,7 @@ async fn gives(
 async fn bounded_ranges_are_slices(cx: &Context) -> Outcome {
     let store = &*cx.open().await?;
     let mut rng = cx.rng("offsets");
-    for stored in store_all(store).await? {
+    for stored in store_all(cx, store).await? {
         let offsets = stored.offsets(&mut rng);
         for (at, start) in offsets.iter().copied().enumerate() {
             // Neighbours, and one far end: small reads for every start, large ones for some.
@@ -155,7 +155,7 @@ async fn bounded_ranges_are_slices(cx: &Context) -> Outcome {
 
 async fn ends_are_clamped(cx: &Context) -> Outcome {
     let store = &*cx.open().await?;
-    for stored in store_all(store).await? {
+    for stored in store_all(cx, store).await? {
         let size = stored.size();
         for start in [0, size / 2, size.saturating_sub(5), size.saturating_sub(1), size] {
             let far = [size + 2, size + 4096, u64::from(u32::MAX), u64::MAX - 1, u64::MAX];
@@ -172,7 +172,7 @@ async fn ends_are_clamped(cx: &Context) -> Outcome {
 async fn open_ranges_reach_the_end(cx: &Context) -> Outcome {
     let store = &*cx.open().await?;
     let mut rng = cx.rng("offsets");
-    for stored in store_all(store).await? {
+    for stored in store_all(cx, store).await? {
         let size = stored.size();
         let offsets = stored.offsets(&mut rng);
         let many = offsets.iter().copied().enumerate();
@@ -188,7 +188,7 @@ async fn open_ranges_reach_the_end(cx: &Context) -> Outcome {
 
 async fn suffixes_are_counted_from_the_end(cx: &Context) -> Outcome {
     let store = &*cx.open().await?;
-    for stored in store_all(store).await? {
+    for stored in store_all(cx, store).await? {
         let size = stored.size();
         let edges = [0, 1, 2, 8, 255, 4095, 4096, 4097, 65_536, 65_537, 300_000, 1 << 20];
         let near = [size.saturating_sub(1), size, size + 1];
@@ -207,7 +207,7 @@ async fn suffixes_are_counted_from_the_end(cx: &Context) -> Outcome {
 
 async fn starts_after_the_end_are_out_of_range(cx: &Context) -> Outcome {
     let store = &*cx.open().await?;
-    for stored in store_all(store).await? {
+    for stored in store_all(cx, store).await? {
         let size = stored.size();
         let whole = ByteRange::from(0..size);
         for start in
@@ -247,7 +247,7 @@ async fn starts_after_the_end_are_out_of_range(cx: &Context) -> Outcome {
 async fn empty_ranges_are_empty(cx: &Context) -> Outcome {
     let store = &*cx.open().await?;
     let mut rng = cx.rng("offsets");
-    for stored in store_all(store).await? {
+    for stored in store_all(cx, store).await? {
         for at in stored.offsets(&mut rng) {
             gives(store, &stored, (at..at).into(), at..at).await?;
         }
@@ -285,7 +285,7 @@ async fn empty_ranges_are_empty(cx: &Context) -> Outcome {
 async fn results_state_what_they_are(cx: &Context) -> Outcome {
     let store = &*cx.open().await?;
     let mut rng = cx.rng("offsets");
-    for stored in store_all(store).await? {
+    for stored in store_all(cx, store).await? {
         let size = stored.size();
         for (start, end) in [(1, 0), (2, 1), (size + 1, size), (size + 2, size + 1), (u64::MAX, 0)]
         {
@@ -345,7 +345,7 @@ async fn vectored_reads_keep_order(cx: &Context) -> Outcome {
     let store = &*cx.open().await?;
     let mut rng = cx.rng("ranges");
     let gap = store.capabilities().limits.coalesce_gap;
-    for stored in store_all(store).await? {
+    for stored in store_all(cx, store).await? {
         let size = stored.size();
         let third = size / 3;
         let mut vectors: Vec<Vec<ByteRange>> = vec![
@@ -425,7 +425,7 @@ async fn vectored_reads_are_of_one_version(cx: &Context) -> Outcome {
     /// A fast provider has narrow windows: it gets more rounds than the least, up to this time.
     const WHILE: Duration = Duration::from_millis(200);
     let store = cx.open().await?;
-    for (size, rounds) in [(64, 150), (70 * KIB, 80), (MIB, 16), (8 * MIB, 6)] {
+    for (size, rounds) in cx.some([(64, 150), (70 * KIB, 80), (MIB, 16), (8 * MIB, 6)]) {
         let key = key(format!("versions/{size}"));
         // Stamps lie on multiples of 8 from the beginning, whatever the size.
         let content = |round: usize| stamped(round as u64 + 1, size + round % 3 * 8);

@@ -11,6 +11,7 @@ use super::atomicity::overtaken;
 use super::attributes::{full, put_with};
 use super::inputs::{chunked, description, key, payload, read};
 use super::race::{duels, telling};
+use crate::Context;
 use crate::check::{Outcome, equal, holds, ok};
 
 /// How an object is replaced. All of it changes but its size.
@@ -31,12 +32,15 @@ fn content(number: u64) -> Bytes {
 }
 
 /// Expects each read beside an overwrite to be of one write, by content, description and attributes.
-pub(super) async fn reads_meet_overwrites(store: &Arc<dyn StorageProvider>) -> Outcome {
+pub(super) async fn reads_meet_overwrites(
+    cx: &Context,
+    store: &Arc<dyn StorageProvider>,
+) -> Outcome {
     let source = key("source");
     ok("put", put_with(&**store, &source, content(2), &full(2)).await)?;
     let mut keys = Vec::new();
     let mut first = Vec::new();
-    for duel in 0..telling(&**store) {
+    for duel in 0..telling(cx, &**store) {
         let key = key(format!("duel/{duel}"));
         let written = ok("put", put_with(&**store, &key, content(1), &full(1)).await)?;
         first.push(description(&**store, &key, &written).await?);

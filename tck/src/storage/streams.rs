@@ -77,7 +77,9 @@ async fn streams_without_length_are_stored(cx: &Context) -> Outcome {
     let store = &*cx.open().await?;
     let chunkings: [&[usize]; 8] =
         [&[4096], &[65_536], &[8192, 0, 1], &[65_537], &[MIB], &[5 * MIB], &[], &[333, 77_777]];
-    for (number, size) in SMALL_SIZES.iter().chain(LARGE_SIZES).copied().enumerate() {
+    for (number, size) in
+        cx.some(SMALL_SIZES.iter().chain(LARGE_SIZES).copied()).into_iter().enumerate()
+    {
         let content = payload(number as u64, size);
         // Two chunkings each, different ones from size to size; small sizes also byte by byte.
         let bytewise: &[usize] = if size <= 1025 { &[1] } else { &[100_000] };
@@ -100,7 +102,7 @@ async fn streams_without_length_are_stored(cx: &Context) -> Outcome {
 async fn large_contents_come_back(cx: &Context) -> Outcome {
     let store = &*cx.open().await?;
     let limit = store.capabilities().limits.max_object_size.unwrap_or(u64::MAX);
-    for (number, size) in [24 * MIB + 12_345, 16 * MIB].into_iter().enumerate() {
+    for (number, size) in cx.some([24 * MIB + 12_345, 16 * MIB]).into_iter().enumerate() {
         let size = (size as u64).min(limit) as usize;
         let content = payload(number as u64, size);
         let length = (number == 0).then_some(size as u64);
@@ -267,7 +269,7 @@ async fn the_largest_size_holds(cx: &Context) -> Outcome {
 async fn checksums_are_of_the_whole_content(cx: &Context) -> Outcome {
     let store = &*cx.open().await?;
     let sizes = [0, 1, 9, 4096, 4097, 65_536, 65_537, MIB + 1, 5 * MIB + 1, 8 * MIB];
-    for (number, size) in sizes.into_iter().enumerate() {
+    for (number, size) in cx.some(sizes).into_iter().enumerate() {
         let content = payload(number as u64, size);
         let (first, second) = (key(format!("a/{size}")), key(format!("b/{size}")));
         let puts: [(&str, &Key, Body); 4] = [
@@ -356,7 +358,7 @@ async fn checksum_is(
 async fn damaged_content_is_told(cx: &Context) -> Outcome {
     let store = &*cx.open().await?;
     let plan = [(1, 0), (100, 1), (4096, 0), (65_537, 1), (MIB + 1, 0), (8 * MIB, 1)];
-    for (number, (size, form)) in plan.into_iter().enumerate() {
+    for (number, (size, form)) in cx.some(plan).into_iter().enumerate() {
         let content = payload(number as u64, size);
         let body = || match form {
             0 => content.clone().into(),
@@ -485,7 +487,7 @@ async fn a_reader_survives_a_delete(cx: &Context) -> Outcome {
 async fn read_beside(cx: &Context, changes: &[Change]) -> Outcome {
     let store = &*cx.open().await?;
     let other = &*cx.open().await?;
-    for (number, change) in changes.iter().enumerate() {
+    for (number, change) in cx.some(changes.iter()).into_iter().enumerate() {
         for (nth, size) in [8 * MIB, 10, 4097, 70 * KIB, MIB + 1].into_iter().enumerate() {
             let key = key(format!("read/{number}/{size}"));
             let content = stamped(1, size);
@@ -577,7 +579,8 @@ async fn dropped_readers_do_no_harm(cx: &Context) -> Outcome {
     /// More than a small pool of files or connections has.
     const READERS: usize = 150;
     let store = &*cx.open().await?;
-    for (number, size) in [0, 1, 4097, 70 * KIB, MIB + 1, 8 * MIB].into_iter().enumerate() {
+    for (number, size) in cx.some([0, 1, 4097, 70 * KIB, MIB + 1, 8 * MIB]).into_iter().enumerate()
+    {
         let key = key(format!("dropped/{size}"));
         let content = payload(number as u64, size);
         ok("put", put(store, &key, chunked(content.clone(), &[65_537])).await)?;

@@ -151,7 +151,7 @@ async fn every_write_has_a_new_version(cx: &Context) -> Outcome {
     let source = key("source");
     ok("put", put(&*store, &source, "same").await)?;
     let mut seen = Seen::default();
-    for size in [0, 4, 4097, 70_000, MIB] {
+    for size in cx.some([0, 4, 4097, 70_000, MIB]) {
         let content = payload(1, size);
         let mut last = None;
         for round in 0..if size > 70_000 { 6 } else { 25 } {
@@ -193,7 +193,7 @@ async fn every_write_has_a_new_version(cx: &Context) -> Outcome {
         seen.add(&ok(how, written)?.version, how)?;
     }
     // A key that was deleted remembers nothing, but its versions must not come again.
-    for round in 0..25 {
+    for round in 0..cx.rounds(25) {
         ok("delete", store.delete(&target, &DeleteOptions::default()).await)?;
         if round % 5 == 4 {
             // A handle of its own, as another program has it.
@@ -218,16 +218,17 @@ async fn every_write_has_a_new_version(cx: &Context) -> Outcome {
             seen.add(&meta.version, "a multipart upload of the same bytes")?;
         }
     }
-    concurrent_versions(&store, &target, &mut seen).await
+    concurrent_versions(cx, &store, &target, &mut seen).await
 }
 
 async fn concurrent_versions(
+    cx: &Context,
     store: &Arc<dyn StorageProvider>,
     target: &Key,
     seen: &mut Seen,
 ) -> Outcome {
     const WRITERS: usize = 8;
-    for _ in 0..12 {
+    for _ in 0..cx.rounds(12) {
         let gate = Arc::new(Barrier::new(WRITERS));
         let writers = (0..WRITERS).map(|_| {
             let (store, key, gate) = (Arc::clone(store), target.clone(), Arc::clone(&gate));
@@ -257,7 +258,7 @@ async fn other_content_has_another_version(cx: &Context) -> Outcome {
         let owner = owners.entry(version.clone()).or_insert_with(|| content.clone());
         same_bytes(format!("{how}: the content that version {version} is of"), owner, content)
     };
-    for size in [1, 2, 17, 4096, 4097, 70_000] {
+    for size in cx.some([1, 2, 17, 4096, 4097, 70_000]) {
         // Of one size, each with one byte changed: at the beginning, in the middle, at the end.
         for changed in [None, Some(0), Some(size / 2), Some(size - 1)] {
             let mut bytes = payload(1, size).to_vec();
@@ -494,7 +495,7 @@ async fn modified_is_the_time_of_the_write(cx: &Context) -> Outcome {
         _ => precision + FOREIGN_CLOCK,
     };
     let timed = key("timed");
-    for (number, size) in [0, 10, 70_000, MIB, 8 * MIB].into_iter().enumerate() {
+    for (number, size) in cx.some([0, 10, 70_000, MIB, 8 * MIB]).into_iter().enumerate() {
         for way in 0..4 {
             let key = key(format!("{size}/{way}"));
             let content = payload(number as u64, size);
@@ -523,7 +524,7 @@ async fn modified_is_the_time_of_the_write(cx: &Context) -> Outcome {
         }
     }
     let mut last: Option<ObjectMeta> = None;
-    for round in 0..60 {
+    for round in 0..cx.rounds(60) {
         let body = match round % 3 {
             0 => "content".into(),
             1 => chunked("content", &[2]),

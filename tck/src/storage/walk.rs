@@ -69,7 +69,7 @@ pub(crate) const NAMES: &[&str] = &[
     "\u{e000}/x",
     "\u{ff5e}",
     "\u{ff5e}/x",
-    "\u{ffff}",
+    "\u{fffc}",
     "\u{1f600}",
     "\u{1f600}/x",
     "\u{1f600}\u{1f601}",

@@ -77,7 +77,7 @@ async fn get_returns_what_was_put(cx: &Context) -> Outcome {
     }
     // Faults of the n-th call, of overwriting, and of writing again after a delete.
     let again = key("again");
-    for round in 0..60 {
+    for round in 0..cx.rounds(60) {
         let content = payload(round, 1 + (round as usize * 977) % 9000);
         let body = match round % 2 {
             0 => content.clone().into(),
@@ -91,15 +91,15 @@ async fn get_returns_what_was_put(cx: &Context) -> Outcome {
             has_content(store, &again, &content, "after delete and put of the same").await?;
         }
     }
-    many_come_back(store).await
+    many_come_back(cx, store).await
 }
 
 /// Enough small objects that one acknowledgement of some hundreds cannot lie unseen.
-async fn many_come_back(store: &dyn StorageProvider) -> Outcome {
-    const COUNT: u64 = 600;
-    let puts = (0..COUNT).map(|number| async move {
+async fn many_come_back(cx: &Context, store: &dyn StorageProvider) -> Outcome {
+    let count = cx.rounds(600);
+    let puts = (0..count).map(|number| async move {
         let (key, content) = (key(format!("many/{number}")), payload(number, 40));
-        let situation = format!("put number {number} of {COUNT}, to a key of its own");
+        let situation = format!("put number {number} of {count}, to a key of its own");
         ok(&situation, put(store, &key, content.clone()).await)?;
         has_content(store, &key, &content, &format!("right after {situation}")).await
     });

@@ -31,7 +31,7 @@ async fn repeated_create_knows_its_own_write(cx: &Context) -> Outcome {
     let longest = "L".repeat(64);
     let ids =
         ["w", "w-1", "W-1", "w_1", "0", "-", "5c8b0e5e-0e9b-4a5c-9a57-0d3c6b3a9f10", &longest];
-    for (number, (size, form)) in cases(store).into_iter().enumerate() {
+    for (number, (size, form)) in cx.some(cases(store)).into_iter().enumerate() {
         let own = key(format!("own/{number}"));
         let id = ids[number % ids.len()];
         let content = payload(number as u64, size);
@@ -137,7 +137,7 @@ async fn metadata_is_no_write_id(store: &dyn StorageProvider) -> Outcome {
 async fn repeated_at_once(cx: &Context) -> Outcome {
     const WRITERS: usize = 6;
     let store = cx.open().await?;
-    for round in 0..40 {
+    for round in 0..cx.rounds(40) {
         let key = key(format!("at-once/{round}"));
         // Each writer sends his put twice, without waiting for the first answer.
         let racers: Vec<_> = (0..2 * WRITERS)
@@ -175,7 +175,7 @@ async fn repeated_update_knows_its_own_write(cx: &Context) -> Outcome {
     let store = cx.open().await?;
     let other = cx.open().await?;
     let store = &*store;
-    for (number, (size, form)) in cases(store).into_iter().enumerate() {
+    for (number, (size, form)) in cx.some(cases(store)).into_iter().enumerate() {
         let own = key(format!("own/{number}"));
         let base = ok(
             "put",

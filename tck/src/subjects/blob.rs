@@ -13,6 +13,9 @@ use omni_provider_azure::{BlobSettings, BlobStorage};
 use crate::emulators::{AZURITE, Shared, http};
 use crate::{Evidence, Place, Subject};
 
+/// A request takes milliseconds on an emulator, which serves one at a time.
+const SHARE: f64 = 0.2;
+
 static SERVER: Shared = Shared::new(&AZURITE);
 
 /// The account that Azurite has by itself, as documented.
@@ -42,6 +45,14 @@ impl Subject for Blob {
         Duration::from_secs(300)
     }
 
+    fn parallel(&self) -> Option<usize> {
+        Some(2)
+    }
+
+    fn share(&self) -> f64 {
+        SHARE
+    }
+
     async fn prepare(&self) -> Result<()> {
         SERVER.get().await.map(drop)
     }
@@ -61,6 +72,7 @@ impl Subject for Blob {
         let settings = BlobSettings {
             endpoint: Some(endpoint),
             account_key: Some(Secret::new(KEY)),
+            read_timeout: self.time_limit(),
             ..BlobSettings::container(ACCOUNT, container)
         };
         Ok(Arc::new(BlobStorage::open(settings).await?))

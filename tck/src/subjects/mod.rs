@@ -1,4 +1,5 @@
-//! The providers of this repository, as subjects. The suites know none of them.
+//! The providers of this repository, as subjects, and any provider on stores that exist. The suites
+//! know none of them.
 
 #[cfg(feature = "provider-azure")]
 mod blob;
@@ -6,6 +7,7 @@ mod blob;
 mod local;
 #[cfg(feature = "provider-memory")]
 mod memory;
+mod pool;
 #[cfg(feature = "provider-aws")]
 mod s3;
 
@@ -15,5 +17,6 @@ pub use blob::Blob;
 pub use local::Local;
 #[cfg(feature = "provider-memory")]
 pub use memory::Memory;
+pub use pool::Pool;
 #[cfg(feature = "provider-aws")]
 pub use s3::S3;

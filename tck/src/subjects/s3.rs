@@ -8,10 +8,13 @@ use async_trait::async_trait;
 use omni_config::Secret;
 use omni_contracts::storage::StorageProvider;
 use omni_contracts::{Error, ErrorKind, Result};
-use omni_provider_aws::{S3Settings, S3Storage};
+use omni_provider_aws::{S3Checksums, S3Settings, S3Storage};
 
 use crate::emulators::{MINISTACK, MOTO, Shared, http};
 use crate::{Evidence, Place, Subject};
+
+/// A request takes milliseconds on an emulator, which serves one at a time.
+const SHARE: f64 = 0.1;
 
 /// `s3` on an emulator; every store is a bucket.
 #[derive(Debug)]
@@ -19,6 +22,9 @@ pub struct S3 {
     name: &'static str,
     server: &'static Shared,
     deviations: &'static str,
+    /// What the emulator cannot do of what Amazon S3 can.
+    lacks: &'static [&'static str],
+    checksums: S3Checksums,
 }
 
 impl S3 {
@@ -27,7 +33,14 @@ impl S3 {
     pub fn on_ministack() -> Self {
         static SERVER: Shared = Shared::new(&MINISTACK);
         let deviations = include_str!("../../deviations/s3-ministack.toml");
-        Self { name: "s3-ministack", server: &SERVER, deviations }
+        Self {
+            name: "s3-ministack",
+            server: &SERVER,
+            deviations,
+            // It does not look at conditions on the target of a copy.
+            lacks: &["conditional-copy"],
+            checksums: S3Checksums::Crc32c,
+        }
     }
 
     /// On Moto.
@@ -35,7 +48,15 @@ impl S3 {
     pub fn on_moto() -> Self {
         static SERVER: Shared = Shared::new(&MOTO);
         let deviations = include_str!("../../deviations/s3-moto.toml");
-        Self { name: "s3-moto", server: &SERVER, deviations }
+        Self {
+            name: "s3-moto",
+            server: &SERVER,
+            deviations,
+            // It looks at conditions neither on the target of a copy nor when an upload completes.
+            lacks: &["conditional-copy", "conditional-multipart"],
+            // What it says is the checksum of joined parts is not one of their contents.
+            checksums: S3Checksums::None,
+        }
     }
 }
 
@@ -56,6 +77,14 @@ impl Subject for S3 {
     fn time_limit(&self) -> Duration {
         // One process that serves one request at a time.
         Duration::from_secs(300)
+    }
+
+    fn parallel(&self) -> Option<usize> {
+        Some(2)
+    }
+
+    fn share(&self) -> f64 {
+        SHARE
     }
 
     async fn prepare(&self) -> Result<()> {
@@ -79,8 +108,9 @@ impl Subject for S3 {
             endpoint: Some(endpoint),
             access_key_id: Some("test".to_owned()),
             secret_access_key: Some(Secret::new("test")),
-            // Neither emulator looks at the conditions on the target of a copy.
-            lacks: vec!["conditional-copy".to_owned()],
+            lacks: self.lacks.iter().map(|&name| name.to_owned()).collect(),
+            checksums: self.checksums,
+            read_timeout: self.time_limit(),
             ..S3Settings::bucket(bucket)
         };
         Ok(Arc::new(S3Storage::open(settings).await?))

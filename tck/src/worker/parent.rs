@@ -11,14 +11,13 @@ use tokio::sync::mpsc;
 use super::{Command, OwnedPlace, PLACE, Reply, SUBJECT, requested};
 use crate::{Context, Failure};
 
-/// The longest that a worker may take to say anything, start included.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// A process that has the check's store open. Killed when dropped.
 pub(crate) struct Worker {
     child: Child,
     commands: ChildStdin,
     replies: mpsc::UnboundedReceiver<Reply>,
+    /// The longest that it may take to say anything, start included.
+    patience: Duration,
 }
 
 impl Worker {
@@ -64,7 +63,7 @@ impl Worker {
                 }
             }
         });
-        Ok(Self { child, commands, replies })
+        Ok(Self { child, commands, replies, patience: cx.subject().time_limit() })
     }
 
     /// Sends a command without waiting for its reply.
@@ -75,7 +74,7 @@ impl Worker {
 
     /// Waits for the next reply.
     pub(crate) async fn reply(&mut self) -> Result<Reply, Failure> {
-        match tokio::time::timeout(PATIENCE, self.replies.recv()).await {
+        match tokio::time::timeout(self.patience, self.replies.recv()).await {
             Ok(Some(reply)) => Ok(reply),
             Ok(None) => Err(broken("it ended by itself")),
             Err(_) => Err(broken("it did not answer in time")),
@@ -95,7 +94,7 @@ impl Worker {
     pub(crate) async fn kill(mut self) -> Vec<Reply> {
         self.end();
         let mut said = Vec::new();
-        while let Ok(Some(reply)) = tokio::time::timeout(PATIENCE, self.replies.recv()).await {
+        while let Ok(Some(reply)) = tokio::time::timeout(self.patience, self.replies.recv()).await {
             said.push(reply);
         }
         said

@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::ProgressBar;
-use omni_storage::{
-    Config, Durability, Error, ErrorKind, Result, Section, StorageProvider, registry,
-};
+use omni_storage::{Config, Result, Section, StorageProvider, registry};
 use serde_json::json;
 use tck::report::{ClauseReport, Status};
+use tck::subjects::Pool;
 use tck::{Event, Evidence, Options, Place, Report, Subject, Verdict};
 
 use super::Context;
@@ -24,11 +23,16 @@ use crate::progress;
 /// Prove clause by clause that a provider keeps the contract.
 ///
 /// Without a name, the embedded default is certified. With one, the provider and the settings of that
-/// instance are, on a store of their own: the instance's data is not touched.
+/// instance are: where they keep data on this machine, on a store of their own, so that the instance's
+/// data is not touched; where they name a bucket, on that bucket, which must be empty and is emptied.
+/// With several names, each of a bucket, as many checks run at once.
 #[derive(Debug, Args)]
 pub(crate) struct Certify {
-    /// An instance of the configuration.
-    instance: Option<String>,
+    /// Instances of the configuration, all of one provider.
+    instances: Vec<String>,
+    /// Try this share of the rounds and inputs: above 0, at most 1.
+    #[arg(long, value_parser = share)]
+    share: Option<f64>,
     /// Write report.html, report.json and junit.xml into this folder.
     #[arg(long, value_name = "DIR", default_value = "omni-report")]
     report: PathBuf,
@@ -49,12 +53,13 @@ impl Certify {
         if let Some(unknown) = only.iter().find(|only| !selected(only)) {
             return Err(Exit::usage(format!("no clause has an id that begins with {unknown}")));
         }
-        let subject: Arc<dyn Subject> = match &self.instance {
-            None => Arc::new(tck::subjects::Local),
-            Some(name) => Arc::new(Instance::new(context, name)?),
+        let subject: Arc<dyn Subject> = match &self.instances[..] {
+            [] => Arc::new(tck::subjects::Local),
+            names => configured(context, names)?,
         };
         let whole = only.is_empty();
-        let mut options = Options { only, rerun: self.rerun(context), ..Options::default() };
+        let rerun = self.rerun(context);
+        let mut options = Options { only, rerun, share: self.share, ..Options::default() };
         if let Some(seed) = self.seed {
             options.seed = seed;
         }
@@ -70,13 +75,13 @@ impl Certify {
             let _ = context.scratch.set(Scratch::new()?);
         }
         let form = context.form;
-        // Gone when the command is: what a run without its folders still finds is not to be shown.
-        let wanted = Arc::new(());
-        let still_wanted = Arc::downgrade(&wanted);
+        // The run ends when the command is dropped; what it finds while it ends is not to be shown.
+        let stop = options.stop.clone();
+        let wanted = options.stop.clone().drop_guard();
         let running = tokio::task::spawn_blocking(move || {
             let mut live = Live::new(form);
             let report = tck::certify(subject, &options, &mut |event| {
-                if still_wanted.strong_count() > 0 {
+                if !stop.is_cancelled() {
                     live.show(&event);
                 }
             });
@@ -84,7 +89,7 @@ impl Certify {
             report
         });
         let report = running.await.map_err(|error| Exit::failed(error.to_string()))?;
-        drop(wanted);
+        wanted.disarm();
         if whole {
             report.write(&self.report).map_err(|error| Exit::failed(error.to_string()))?;
         }
@@ -101,7 +106,7 @@ impl Certify {
             words.push(format!("--profile {}", quoted(profile)));
         }
         words.push("certify".to_owned());
-        words.extend(self.instance.as_deref().map(quoted));
+        words.extend(self.instances.iter().map(|name| quoted(name)));
         words.push("--only {id} --seed {seed}".to_owned());
         words.join(" ")
     }
@@ -143,6 +148,13 @@ impl Certify {
             Verdict::Certified | Verdict::Deviating | Verdict::Incomplete => Ok(()),
             Verdict::NotCertified => Err(Exit::Negative),
         }
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if share > 0.0 && share <= 1.0 => Ok(share),
+        _ => Err("a number above 0 and at most 1".to_owned()),
     }
 }
 
@@ -233,15 +245,72 @@ pub(crate) fn work(subject: &str) -> ExitCode {
     }
     let scratch = OnceLock::new();
     let context = Context { file: None, profile: None, form: Form::Text, scratch };
-    let name = subject.strip_prefix(PREFIX).unwrap_or(subject);
-    match Instance::new(&context, name) {
-        Ok(instance) => tck::worker::serve(Arc::new(instance)),
+    let names: Vec<String> = subject
+        .strip_prefix(PREFIX)
+        .unwrap_or(subject)
+        .split(SEPARATOR)
+        .map(str::to_owned)
+        .collect();
+    match configured(&context, &names) {
+        Ok(subject) => tck::worker::serve(subject),
         Err(exit) => exit.finish(Form::Text),
     }
 }
 
 /// What the names of configured instances begin with, so that none is taken for the embedded default.
 const PREFIX: &str = "storage.";
+
+/// What stands between the names of several instances.
+const SEPARATOR: char = ',';
+
+/// The instances of these names, at least one, as one subject.
+fn configured(context: &Context, names: &[String]) -> Outcome<Arc<dyn Subject>> {
+    let config: Config = context.config()?;
+    let section = |name: &String| {
+        let section = config.section("storage", name);
+        section.map_err(|error| Exit::usage(error.to_string()))
+    };
+    let sections: Vec<Section> = names.iter().map(section).collect::<Outcome<_>>()?;
+    let provider = sections.first().map_or("", Section::provider).to_owned();
+    if let Some(other) = sections.iter().find(|section| section.provider() != provider) {
+        return Err(Exit::usage(format!(
+            "{} is of provider {}, {} of {provider}: name instances of one provider",
+            other.name(),
+            other.provider(),
+            sections[0].name(),
+        )));
+    }
+    let subject = format!("{PREFIX}{}", names.join(&SEPARATOR.to_string()));
+    let environment = environment(context);
+    if omni_storage::place_setting(&provider).is_some() || provider == IN_MEMORY {
+        let Some(section) = sections.into_iter().next() else {
+            return Err(Exit::usage("no instance is named".to_owned()));
+        };
+        return Ok(Arc::new(Instance {
+            name: subject,
+            section,
+            environment,
+            kept: Mutex::default(),
+        }));
+    }
+    let open = move |name: &str| {
+        let section = config.section("storage", name);
+        async move { registry()?.open(section?).await }
+    };
+    let evidence = Evidence::Configured { provider };
+    Ok(Arc::new(Pool::new(subject, evidence, names.to_vec(), open).with_environment(environment)))
+}
+
+/// The variables by which a worker finds the same configuration.
+fn environment(context: &Context) -> Vec<(&'static str, OsString)> {
+    let mut environment: Vec<(&'static str, OsString)> = Vec::new();
+    environment.extend(context.file.as_ref().map(|file| (CONFIG, file.into())));
+    environment.extend(context.profile.as_ref().map(|profile| (PROFILE, profile.into())));
+    environment
+}
+
+/// The provider whose stores are lost with their handle.
+const IN_MEMORY: &str = "memory";
 
 /// A configured instance, moved to stores of the run.
 struct Instance {
@@ -250,19 +319,6 @@ struct Instance {
     environment: Vec<(&'static str, OsString)>,
     /// Stores that would be lost with their handle, by name.
     kept: Mutex<HashMap<String, Arc<dyn StorageProvider>>>,
-}
-
-impl Instance {
-    fn new(context: &Context, name: &str) -> Outcome<Self> {
-        let config: Config = context.config()?;
-        let section = config.section("storage", name);
-        let section = section.map_err(|error| Exit::usage(error.to_string()))?;
-        let mut environment: Vec<(&'static str, OsString)> = Vec::new();
-        environment.extend(context.file.as_ref().map(|file| (CONFIG, file.into())));
-        environment.extend(context.profile.as_ref().map(|profile| (PROFILE, profile.into())));
-        let kept = Mutex::default();
-        Ok(Self { name: format!("{PREFIX}{name}"), section, environment, kept })
-    }
 }
 
 #[async_trait::async_trait]
@@ -286,19 +342,10 @@ impl Subject for Instance {
             Some(setting) => self.section.with(setting, &path.to_string_lossy()),
             None => self.section.clone(),
         };
-        let moved = omni_storage::place_setting(self.section.provider()).is_some();
         let provider = registry()?.open(section).await?;
-        if provider.capabilities().durability == Durability::Memory && !moved {
+        if self.section.provider() == IN_MEMORY {
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             kept.insert(place.store.to_owned(), Arc::clone(&provider));
-        } else if !moved {
-            return Err(Error::new(
-                ErrorKind::Configuration,
-                format!(
-                    "provider {} cannot be given a place of its own, so its data would be touched",
-                    self.section.provider()
-                ),
-            ));
         }
         Ok(provider)
     }
@@ -338,8 +385,13 @@ mod tests {
         assert_eq!(json["status"], "deviates");
         assert_eq!(json["deviation"]["failure"]["seen"], "nothing");
         assert_eq!(report.verdict(), Verdict::Deviating);
-        let certify =
-            Certify { instance: None, report: PathBuf::new(), only: Vec::new(), seed: None };
+        let certify = Certify {
+            instances: Vec::new(),
+            share: None,
+            report: PathBuf::new(),
+            only: Vec::new(),
+            seed: None,
+        };
         let scratch = OnceLock::new();
         let context = Context { file: None, profile: None, form: Form::Text, scratch };
         assert!(certify.conclude(&context, &report, false).is_ok());

@@ -95,7 +95,7 @@ pub async fn read_ranges(
     for range in ranges {
         range.validate()?;
     }
-    let meta = provider.head(key, options).await?;
+    let meta = provider.head(key, options).await.map_err(Error::elsewhere)?;
     let exact: Vec<_> =
         ranges.iter().map(|range| range.resolve(meta.size)).collect::<Result<_>>()?;
     let pinned = |range: &Range<u64>| GetOptions {
@@ -105,7 +105,13 @@ pub async fn read_ranges(
     };
     let mut fetched = Vec::new();
     for merged in coalesced_ranges(&exact, provider.capabilities().limits.coalesce_gap) {
-        let bytes = provider.get(key, &pinned(&merged)).await?.body.collect().await?;
+        let bytes = provider
+            .get(key, &pinned(&merged))
+            .await
+            .map_err(Error::elsewhere)?
+            .body
+            .collect()
+            .await?;
         fetched.push((merged, bytes));
     }
     let slice = |range: &Range<u64>| {

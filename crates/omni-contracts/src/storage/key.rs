@@ -11,6 +11,8 @@ use crate::{Error, Result};
 /// The name of an object (clauses `STO-010` to `STO-016`).
 ///
 /// 1 to 1024 bytes of UTF-8 in segments between `/`; compared byte by byte, never normalised.
+/// The *portable profile*, which every provider takes: at most 254 segments of 1 to 240 bytes, none of
+/// them `.` or `..` or with `.` at its end; no ASCII control characters, `\`, U+FFFE or U+FFFF.
 ///
 /// ```
 /// use omni_contracts::storage::Key;
@@ -66,6 +68,9 @@ impl Key {
     }
 }
 
+/// U+FFFE and U+FFFF in UTF-8. XML, in which object stores answer, cannot hold them, not even escaped.
+const NOT_IN_XML: [&[u8]; 2] = ["\u{fffe}".as_bytes(), "\u{ffff}".as_bytes()];
+
 /// The first rule of the portable profile that `text` breaks. One pass over the bytes.
 fn broken_rule(text: &str) -> Option<String> {
     if text.is_empty() {
@@ -96,6 +101,9 @@ fn broken_rule(text: &str) -> Option<String> {
                 ));
             }
             Some(b'\\') => return Some(format!("`\\` is not allowed, byte {at} is one")),
+            Some(0xef) if NOT_IN_XML.contains(&&bytes[at..bytes.len().min(at + 3)]) => {
+                return Some(format!("U+FFFE and U+FFFF are not allowed, byte {at} begins one"));
+            }
             Some(_) => {}
         }
     }
@@ -212,6 +220,7 @@ mod tests {
             "...a",
             "ä",
             "\u{1f600}",
+            "\u{fffd}\u{ffbe}",
             "?*\"<>|:",
             "A",
             "e\u{301}",
@@ -247,6 +256,8 @@ mod tests {
             ("a\nb", "control characters"),
             ("a\u{7f}", "control characters"),
             ("a\\b", "`\\`"),
+            ("\u{ffff}", "U+FFFF"),
+            ("a/\u{fffe}b", "byte 2"),
             (&long, "at most 1024 bytes"),
             (&wide, "at most 240 bytes"),
             (&deep, "at most 254 segments"),

@@ -27,7 +27,7 @@ use omni_contracts::storage::Key;
 
 use super::blank::stand_in;
 use super::connect::connect;
-use super::settings::{S3Encryption, S3Settings, wrong};
+use super::settings::{S3Checksums, S3Encryption, S3Settings, wrong};
 
 /// A bucket and how to talk to it. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -119,6 +119,14 @@ impl Bucket {
         self.settings.requester_pays.then_some(RequestPayer::Requester)
     }
 
+    /// What belongs to checksums of the service, where it has them.
+    pub(crate) fn checksums<T>(&self, value: T) -> Option<T> {
+        match self.settings.checksums {
+            S3Checksums::Crc32c => Some(value),
+            S3Checksums::None => None,
+        }
+    }
+
     /// What a copy names its source by.
     pub(crate) fn source(&self, key: &Key) -> String {
         let mut text = self.settings.bucket.clone();
@@ -141,13 +149,13 @@ impl Bucket {
     pub(crate) fn get(&self, key: &Key) -> GetObjectFluentBuilder {
         let get = self.client.get_object().bucket(&self.settings.bucket).key(stand_in(key));
         with_customer_key!(self, get.set_request_payer(self.payer()))
-            .checksum_mode(ChecksumMode::Enabled)
+            .set_checksum_mode(self.checksums(ChecksumMode::Enabled))
     }
 
     pub(crate) fn head(&self, key: &Key) -> HeadObjectFluentBuilder {
         let head = self.client.head_object().bucket(&self.settings.bucket).key(stand_in(key));
         with_customer_key!(self, head.set_request_payer(self.payer()))
-            .checksum_mode(ChecksumMode::Enabled)
+            .set_checksum_mode(self.checksums(ChecksumMode::Enabled))
     }
 
     pub(crate) fn put(&self, key: &Key) -> PutObjectFluentBuilder {

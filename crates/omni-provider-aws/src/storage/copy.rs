@@ -124,7 +124,8 @@ impl S3Storage {
     ) -> Result<Written> {
         let attributes =
             options.attributes.clone().unwrap_or_else(|| Arc::clone(&source.meta.attributes));
-        let upload = Upload::begin(self, to, &attributes, None).await?;
+        let own = Own::new(to, &attributes, source.meta.checksum, None);
+        let upload = Upload::begin(self, to, &attributes, &own).await?;
         let size = source.meta.size;
         let segment = |number: u64| {
             let start = number * SEGMENT;

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use omni_contracts::{Effect, Error, ErrorKind};
+
+use super::settings::S3Settings;
 
 /// What a call was about, as far as an answer cannot tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +23,12 @@ pub(crate) enum Intent {
     Update,
 }
 
-/// Translates what went wrong. `bucket` is named where it is what is wrong.
-pub(crate) fn translate<E>(error: SdkError<E, HttpResponse>, intent: Intent, bucket: &str) -> Error
+/// Translates what went wrong. Of the settings, those are named that are what is wrong.
+pub(crate) fn translate<E>(
+    error: SdkError<E, HttpResponse>,
+    intent: Intent,
+    settings: &S3Settings,
+) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
@@ -30,14 +36,18 @@ where
         _ if has_no_credentials(&error) => {
             Error::new(ErrorKind::Unauthenticated, "no credentials were found, or they are wrong")
         }
-        SdkError::ServiceError(context) => answered(context.err(), context.raw(), intent, bucket),
+        SdkError::ServiceError(context) => {
+            answered(context.err(), context.raw(), intent, &settings.bucket)
+        }
         SdkError::DispatchFailure(failure) => {
             let lost = if failure.is_timeout() {
                 Error::new(ErrorKind::Timeout, "the service did not answer in time")
             } else if failure.is_user() {
                 Error::new(ErrorKind::Internal, "the request could not be made")
             } else {
-                Error::new(ErrorKind::Unavailable, "the service cannot be reached")
+                let place = settings.endpoint.as_ref().map(|url| format!(" at {url}"));
+                let place = place.unwrap_or_default();
+                Error::new(ErrorKind::Unavailable, format!("the service{place} cannot be reached"))
             };
             in_doubt(lost, intent, !never_sent(&error))
         }
@@ -56,8 +66,26 @@ where
         }
         _ => in_doubt(Error::new(ErrorKind::Internal, "the call failed"), intent, true),
     };
-    let cause = DisplayErrorContext(&error).to_string();
-    translated.with_source(cause)
+    translated.with_source(cause(&error))
+}
+
+/// What the SDK says, without the answer's headers and content, which hold the caller's data.
+fn cause<E>(error: &SdkError<E, HttpResponse>) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let Some(response) = error.raw_response() else {
+        let mut text = error.to_string();
+        let mut cause = std::error::Error::source(error);
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        return text;
+    };
+    let request = response.headers().get("x-amz-request-id").unwrap_or("unknown");
+    let code = error.code().unwrap_or("no code");
+    format!("status {}, {code}, request id {request}", response.status().as_u16())
 }
 
 fn in_doubt(error: Error, intent: Intent, sent: bool) -> Error {

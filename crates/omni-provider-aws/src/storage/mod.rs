@@ -15,4 +15,4 @@ mod stream;
 mod write;
 
 pub use provider::S3Storage;
-pub use settings::{S3Addressing, S3Encryption, S3Settings};
+pub use settings::{S3Addressing, S3Checksums, S3Encryption, S3Settings};

@@ -29,6 +29,8 @@ pub(crate) struct Upload<'s> {
     storage: &'s S3Storage,
     key: &'s Key,
     id: String,
+    /// The checksum that was stored when the upload began.
+    stated: Option<Crc32c>,
     open: bool,
 }
 
@@ -37,11 +39,10 @@ impl<'s> Upload<'s> {
         storage: &'s S3Storage,
         key: &'s Key,
         attributes: &Attributes,
-        write_id: Option<&str>,
+        own: &Own,
     ) -> Result<Self> {
-        let own = Own::new(key, attributes, None, write_id);
-        let id = storage.begin_upload(key, attributes, &own).await?;
-        Ok(Self { storage, key, id, open: true })
+        let id = storage.begin_upload(key, attributes, own).await?;
+        Ok(Self { storage, key, id, stated: own.checksum, open: true })
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -76,7 +77,7 @@ impl<'s> Upload<'s> {
         match completed {
             Ok(written) => {
                 self.open = false;
-                Ok(written)
+                Ok(Written { checksum: written.checksum.or(self.stated), ..written })
             }
             // Perhaps it is complete.
             Err(error) if error.effect() == Effect::Unknown => {
@@ -105,8 +106,8 @@ impl Drop for Upload<'_> {
 impl S3Storage {
     async fn begin_upload(&self, key: &Key, attributes: &Attributes, own: &Own) -> Result<String> {
         let create = with_attributes!(self.bucket.create_upload(key), attributes, own)
-            .checksum_algorithm(ChecksumAlgorithm::Crc32C)
-            .checksum_type(ChecksumType::FullObject);
+            .set_checksum_algorithm(self.bucket.checksums(ChecksumAlgorithm::Crc32C))
+            .set_checksum_type(self.bucket.checksums(ChecksumType::FullObject));
         let answer = create.send().await.map_err(|error| self.translate(error, Intent::Write))?;
         let id = answer.upload_id().ok_or_else(|| describe::unexpected("the upload has no id"))?;
         Ok(id.to_owned())
@@ -122,8 +123,8 @@ impl S3Storage {
         let (size, checksum) = (content.len() as u64, Crc32c::of(&content));
         let part = self.bucket.upload_part(key, id).part_number(i32::from(number.get()));
         let part = part
-            .checksum_algorithm(ChecksumAlgorithm::Crc32C)
-            .checksum_crc32_c(describe::checksum_text(checksum))
+            .set_checksum_algorithm(self.bucket.checksums(ChecksumAlgorithm::Crc32C))
+            .set_checksum_crc32_c(self.bucket.checksums(describe::checksum_text(checksum)))
             .body(ByteStream::from(content));
         let answer = part.send().await.map_err(|error| self.translate(error, Intent::Write))?;
         Ok(Part {
@@ -144,11 +145,14 @@ impl S3Storage {
         terms: &Terms,
         checksum: Option<Crc32c>,
     ) -> Result<Written> {
+        let sent = |part: &Part| {
+            self.bucket.checksums(part.checksum).flatten().map(describe::checksum_text)
+        };
         let named = |part: &Part| {
             CompletedPart::builder()
                 .part_number(i32::from(part.number.get()))
                 .set_e_tag(describe::e_tag(&part.version))
-                .set_checksum_crc32_c(part.checksum.map(describe::checksum_text))
+                .set_checksum_crc32_c(sent(part))
                 .build()
         };
         let list = parts.iter().map(named).collect();

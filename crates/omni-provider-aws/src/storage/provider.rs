@@ -82,7 +82,7 @@ impl S3Storage {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        translate(error, intent, &self.bucket.settings.bucket)
+        translate(error, intent, &self.bucket.settings)
     }
 
     async fn try_presign(&self, key: &Key, request: &PresignRequest) -> Result<PresignedUrl> {
@@ -96,15 +96,24 @@ impl S3Storage {
         let config = PresigningConfig::expires_in(expiry)
             .map_err(|error| Error::invalid(error.to_string()))?;
         let expires_at = SystemTime::now() + expiry;
+        // Signing asks nobody but the source of the credentials.
         let presigned = match request.method {
-            PresignMethod::Get => self.bucket.get(key).presigned(config).await.map_err(unsigned),
-            PresignMethod::Head => self.bucket.head(key).presigned(config).await.map_err(unsigned),
+            PresignMethod::Get => {
+                let get = self.bucket.get(key).presigned(config).await;
+                get.map_err(|error| self.translate(error, Intent::Read))
+            }
+            PresignMethod::Head => {
+                let head = self.bucket.head(key).presigned(config).await;
+                head.map_err(|error| self.translate(error, Intent::Read))
+            }
             PresignMethod::Delete => {
-                self.bucket.delete(key).presigned(config).await.map_err(unsigned)
+                let delete = self.bucket.delete(key).presigned(config).await;
+                delete.map_err(|error| self.translate(error, Intent::Read))
             }
             PresignMethod::Put => {
                 let put = self.bucket.put(key).set_content_type(request.content_type.clone());
-                put.presigned(config).await.map_err(unsigned)
+                let put = put.presigned(config).await;
+                put.map_err(|error| self.translate(error, Intent::Read))
             }
         };
         let presigned = presigned?;
@@ -115,14 +124,6 @@ impl S3Storage {
             expires_at,
         })
     }
-}
-
-/// Signing asks nobody but the source of the credentials.
-fn unsigned<E>(error: SdkError<E, HttpResponse>) -> Error
-where
-    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-{
-    translate(error, Intent::Read, "")
 }
 
 fn at(operation: Operation, resource: &str) -> impl FnOnce(Error) -> Error + '_ {

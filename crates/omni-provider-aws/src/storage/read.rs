@@ -41,7 +41,7 @@ impl Bucket {
         condition: &ReadCondition,
     ) -> Result<(ObjectMeta, Own)> {
         let head = with_conditions!(self.head(key), condition).send().await;
-        let head = head.map_err(|error| translate(error, Intent::Read, &self.settings.bucket))?;
+        let head = head.map_err(|error| translate(error, Intent::Read, &self.settings))?;
         let size = head.content_length().and_then(|length| u64::try_from(length).ok());
         let size = size.ok_or_else(|| describe::unexpected("the answer holds no length"))?;
         let (meta, own) = headers!(head, size).read()?;
@@ -66,7 +66,7 @@ impl S3Storage {
         let answer = match get.send().await {
             Ok(answer) => answer,
             Err(error) => {
-                let error = translate(error, Intent::Read, &self.bucket.settings.bucket);
+                let error = translate(error, Intent::Read, &self.bucket.settings);
                 return match error.kind() {
                     // Perhaps a range that the contract has as empty.
                     ErrorKind::OutOfRange => self.nothing(key, options).await,
@@ -142,7 +142,7 @@ fn asked(range: ByteRange) -> Option<Option<String>> {
 }
 
 /// Start and whole size of `bytes 1-2/3`.
-fn content_range(text: &str) -> Option<(u64, u64)> {
+pub(super) fn content_range(text: &str) -> Option<(u64, u64)> {
     let (range, size) = text.strip_prefix("bytes ")?.split_once('/')?;
     let (start, _) = range.split_once('-')?;
     Some((start.parse().ok()?, size.parse().ok()?))

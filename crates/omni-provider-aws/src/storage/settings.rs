@@ -58,6 +58,9 @@ pub struct S3Settings {
     pub storage_class: Option<String>,
     /// Whether the requester pays.
     pub requester_pays: bool,
+    /// The checksums that the service is sent and asked for: `crc32c`, or `none` for a service that does
+    /// not know them or computes them wrongly. What Omni itself computes and compares stays.
+    pub checksums: S3Checksums,
     /// What the service cannot do of what Amazon S3 can, by the names of capabilities:
     /// `["conditional-copy"]`.
     pub lacks: Vec<String>,
@@ -83,6 +86,17 @@ pub enum S3Addressing {
     Path,
     /// `https://bucket.host/key`.
     Virtual,
+}
+
+/// The checksums that the service is sent and asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum S3Checksums {
+    /// CRC-32C, of parts and of whole contents.
+    #[default]
+    Crc32c,
+    /// None.
+    None,
 }
 
 /// Who holds the key that contents are encrypted with at rest.
@@ -118,6 +132,7 @@ impl Default for S3Settings {
             encryption: None,
             storage_class: None,
             requester_pays: false,
+            checksums: S3Checksums::Crc32c,
             lacks: Vec::new(),
             part_size: 8 << 20,
             parallel_parts: 2,

@@ -12,6 +12,7 @@ use super::client::Bucket;
 use super::describe;
 use super::error::{Intent, translate};
 use super::provider::NAME;
+use super::read::content_range;
 
 /// How often a body is taken up again in a row without a byte in between.
 const RESUMES: usize = 3;
@@ -110,9 +111,18 @@ impl State {
             rest.end - 1
         ));
         match get.send().await {
-            Ok(answer) => self.answer = Some(answer.body),
+            Ok(answer) => {
+                let start = answer.content_range().and_then(content_range).map(|(start, _)| start);
+                if start != Some(rest.start) {
+                    return Err(describe::unexpected(format!(
+                        "asked for the rest from byte {}, the service sends something else",
+                        rest.start
+                    )));
+                }
+                self.answer = Some(answer.body);
+            }
             Err(error) => {
-                let error = translate(error, Intent::Read, &bucket.settings.bucket);
+                let error = translate(error, Intent::Read, &bucket.settings);
                 let changed =
                     matches!(error.kind(), ErrorKind::PreconditionFailed | ErrorKind::NotFound);
                 self.failures += 1;

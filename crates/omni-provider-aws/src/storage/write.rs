@@ -126,7 +126,7 @@ impl S3Storage {
         let put = with_attributes!(self.bucket.put(key), &options.attributes, &own)
             .set_if_match(terms.if_match.clone())
             .set_if_none_match(terms.if_none_match.clone())
-            .checksum_crc32_c(describe::checksum_text(checksum))
+            .set_checksum_crc32_c(self.bucket.checksums(describe::checksum_text(checksum)))
             .body(ByteStream::from(content));
         let answer = put.send().await.map_err(|error| self.translate(error, terms.intent))?;
         Ok(Written { size, version: describe::version(answer.e_tag())?, checksum: Some(checksum) })
@@ -142,7 +142,9 @@ impl S3Storage {
         terms: &Terms,
     ) -> Result<Written> {
         let write_id = options.write_id.as_ref().map(|id| id.as_str());
-        let upload = Upload::begin(self, key, &options.attributes, write_id).await?;
+        // A content that turns out to have another checksum is not joined.
+        let own = Own::new(key, &options.attributes, options.checksum, write_id);
+        let upload = Upload::begin(self, key, &options.attributes, &own).await?;
         let sent = self.send_parts(&upload, first, &mut pieces, part_size).await;
         let parts = match sent {
             Ok(parts) => parts,

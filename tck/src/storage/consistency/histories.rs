@@ -82,7 +82,7 @@ pub(super) async fn linearizable(
     let mut rng = cx.rng(name);
     let begun = Instant::now();
     for round in 0..ROUNDS.1 {
-        if round >= ROUNDS.0 && begun.elapsed() > budget {
+        if round >= cx.rounds(ROUNDS.0) && begun.elapsed() > budget {
             break;
         }
         let recorder = Arc::new(Recorder::default());

@@ -38,7 +38,7 @@ struct Known {
 pub(super) async fn what_was_acknowledged_survives_a_kill(cx: &Context) -> Outcome {
     let mut rng = cx.rng("kills");
     let mut keys: BTreeMap<String, Known> = BTreeMap::new();
-    for kill in 0..KILLS {
+    for kill in 0..cx.rounds(KILLS) {
         note(&mut keys, load_and_kill(cx, &mut rng, kill).await?);
         let store = cx.open().await?;
         for (key, known) in &mut keys {
@@ -137,7 +137,7 @@ async fn follow_get(store: &dyn StorageProvider, key: &str) -> Result<Reply> {
 
 pub(super) async fn what_survives_a_kill_is_consistent(cx: &Context) -> Outcome {
     let mut rng = cx.rng("consistency");
-    for kill in 0..KILLS / 2 {
+    for kill in 0..cx.rounds(KILLS / 2) {
         let said = load_and_kill(cx, &mut rng, kill).await?;
         let store = cx.open().await?;
         let objects = described(store.as_ref()).await?;

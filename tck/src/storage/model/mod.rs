@@ -18,7 +18,7 @@ use rand::Rng;
 use tokio::runtime::Handle;
 
 use self::choose::Length;
-use crate::check::{check, holds};
+use crate::check::{check, holds, ok};
 use crate::{Check, Context, Failure, Outcome, Place};
 
 pub(crate) const CHECKS: &[Check] = &[check!(
@@ -48,7 +48,9 @@ async fn agrees_with_the_reference_model(cx: &Context) -> Outcome {
     keys.fill_bytes(&mut seed);
     let subject = Arc::clone(cx.subject());
     let (root, store) = (cx.place().root.to_owned(), cx.place().store.to_owned());
-    let runtime = Handle::current();
+    // The programs have stores of their own.
+    ok("freeing a store", subject.free(&cx.place()).await)?;
+    let (runtime, fewest) = (Handle::current(), cx.rounds(FEWEST));
     let search = move || {
         let config = Config {
             failure_persistence: None,
@@ -60,10 +62,10 @@ async fn agrees_with_the_reference_model(cx: &Context) -> Outcome {
         let begun = Instant::now();
         let mut stores = 0;
         for number in 0..PROGRAMS {
-            if number >= FEWEST && begun.elapsed() > budget {
+            if number >= fewest && begun.elapsed() > budget {
                 break;
             }
-            let length = if number % FEWEST == FEWEST - 1 { Length::Long } else { Length::Short };
+            let length = if number % fewest == fewest - 1 { Length::Long } else { Length::Short };
             // The last failure is that of the shortest failing program.
             let shortest: Mutex<Option<Failure>> = Mutex::new(None);
             let counter = Mutex::new(&mut stores);
@@ -76,7 +78,11 @@ async fn agrees_with_the_reference_model(cx: &Context) -> Outcome {
                     format!("{store}-{}", **counter)
                 };
                 let place = Place { root: &root, store: &store };
-                runtime.block_on(run::run(subject.as_ref(), &place, &program)).map_err(|failure| {
+                let outcome = runtime.block_on(async {
+                    let outcome = run::run(subject.as_ref(), &place, &program).await;
+                    outcome.and(ok("freeing a store", subject.free(&place).await))
+                });
+                outcome.map_err(|failure| {
                     let reason = failure.seen.clone();
                     *shortest.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
                     TestCaseError::fail(reason)

@@ -226,7 +226,7 @@ pub(super) static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
         "\u{1f600}/\u{1f600}",
         "~",
         ".tmp/x",
-        "\u{ffff}",
+        "\u{fffc}",
         &longest,
     ]
     .map(str::to_owned)

@@ -1,0 +1,160 @@
+//! What services say when they refuse, and what the caller reads.
+
+use std::time::{Duration, Instant};
+
+use omni_contracts::storage::{
+    DeleteOptions, GetOptions, PutOptions, StorageProvider, Version, WriteCondition,
+};
+use omni_contracts::{Body, Effect, Error, ErrorKind};
+use omni_provider_aws::S3Storage;
+
+use crate::script::{Reply, Script};
+use crate::{SECRET, key, open, settings};
+
+fn refusal(code: &str) -> Vec<u8> {
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code>\
+         <Message>as the service says</Message><RequestId>R1</RequestId></Error>"
+    )
+    .into_bytes()
+}
+
+/// Everything that a person could read of an error.
+fn everything(error: &Error) -> String {
+    let mut text = format!("{error} {error:?}");
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text += &format!(" {error} {error:?}");
+        cause = error.source();
+    }
+    text
+}
+
+async fn put(store: &S3Storage) -> Error {
+    store.put(&key(), Body::from("content"), &PutOptions::default()).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn refusals_are_told_with_what_to_do() {
+    use ErrorKind as Kind;
+    let table: &[(u16, &str, Kind, &str)] = &[
+        (403, "InvalidAccessKeyId", Kind::Unauthenticated, "credentials are wrong"),
+        (403, "SignatureDoesNotMatch", Kind::Unauthenticated, "credentials are wrong"),
+        (400, "ExpiredToken", Kind::Unauthenticated, "renew"),
+        (403, "RequestTimeTooSkewed", Kind::Unauthenticated, "clock"),
+        (403, "AccessDenied", Kind::PermissionDenied, "right"),
+        (404, "NoSuchBucket", Kind::Configuration, "`bucket`"),
+        (301, "PermanentRedirect", Kind::Configuration, "set `region`"),
+        (400, "AuthorizationHeaderMalformed", Kind::Configuration, "set `region`"),
+        (409, "OperationAborted", Kind::Conflict, "another request"),
+        (409, "ConditionalRequestConflict", Kind::Conflict, "another request"),
+        (503, "SlowDown", Kind::Throttled, "slower"),
+        (429, "TooManyRequests", Kind::Throttled, "slower"),
+        (503, "ServiceUnavailable", Kind::Unavailable, "503"),
+        (500, "InternalError", Kind::Unavailable, "500"),
+        (400, "RequestTimeout", Kind::Unavailable, "in time"),
+        (400, "BadDigest", Kind::Corrupt, "damaged"),
+        (400, "EntityTooLarge", Kind::TooLarge, "size"),
+        (501, "NotImplemented", Kind::Unsupported, "`lacks`"),
+        (400, "SomethingElse", Kind::Internal, "SomethingElse"),
+    ];
+    for &(status, code, kind, hint) in table {
+        let server = Script::new(move |_, _| Reply::of(status, &[], &refusal(code))).await;
+        let error = put(&open(&server.endpoint).await).await;
+        assert_eq!(error.kind(), kind, "{code}: {error}");
+        let text = everything(&error);
+        assert!(text.contains(hint), "{code}: {text}");
+        assert!(!text.contains(SECRET), "{code}: {text}");
+        assert_eq!(error.is_retryable(), kind.is_transient() || code == "BadDigest", "{code}");
+        let doubt = matches!(code, "ServiceUnavailable" | "InternalError");
+        assert_eq!(error.effect() == Effect::Unknown, doubt, "{code}: {error}");
+        assert_eq!(server.asked().len(), 1, "{code}: repeating is up to the caller");
+    }
+}
+
+#[tokio::test]
+async fn the_wait_that_is_asked_for_is_told() {
+    let server =
+        Script::new(|_, _| Reply::of(503, &[("retry-after", "7")], &refusal("SlowDown"))).await;
+    let error = put(&open(&server.endpoint).await).await;
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
+}
+
+#[tokio::test]
+async fn the_region_of_a_bucket_elsewhere_is_told() {
+    let headers = [("x-amz-bucket-region", "us-west-2")];
+    let server =
+        Script::new(move |_, _| Reply::of(301, &headers, &refusal("PermanentRedirect"))).await;
+    let error = open(&server.endpoint).await.check().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert!(error.to_string().contains("us-west-2"), "{error}");
+}
+
+#[tokio::test]
+async fn a_refused_condition_is_told_by_what_was_asked() {
+    let server = Script::new(|_, _| Reply::of(412, &[], &refusal("PreconditionFailed"))).await;
+    let store = open(&server.endpoint).await;
+    let create = PutOptions { condition: WriteCondition::IfAbsent, ..PutOptions::default() };
+    let error = store.put(&key(), Body::from("x"), &create).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    let version = Some(Version::new("tag").unwrap());
+    let delete = DeleteOptions { if_match: version, ..DeleteOptions::default() };
+    let error = store.delete(&key(), &delete).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PreconditionFailed);
+}
+
+#[tokio::test]
+async fn what_cannot_be_reached_is_named() {
+    let closed = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    };
+    let plain = Script::new(|_, _| Reply::of(200, &[], b"")).await;
+    let not_tls = plain.endpoint.replace("http://", "https://");
+    for endpoint in [closed, not_tls, "http://no-such-host.invalid".to_owned()] {
+        let begun = Instant::now();
+        let error = put(&open(&endpoint).await).await;
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert!(error.to_string().contains(&endpoint), "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(10), "{endpoint}");
+        assert!(!everything(&error).contains(SECRET));
+    }
+}
+
+#[tokio::test]
+async fn silence_ends_in_time_and_leaves_writes_in_doubt() {
+    let server = Script::new(|_, _| Reply::Silence).await;
+    let store = open(&server.endpoint).await;
+    let begun = Instant::now();
+    let error = put(&store).await;
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Timeout, Effect::Unknown), "{error}");
+    let error = store.get(&key(), &GetOptions::default()).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Timeout, Effect::No), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn a_lost_answer_leaves_a_write_in_doubt() {
+    let server = Script::new(|_, _| Reply::Bytes(Vec::new())).await;
+    let error = put(&open(&server.endpoint).await).await;
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::Unknown));
+    assert_eq!(server.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_no_answer_of_s3_is_an_error() {
+    let html = b"<html>a proxy says hello</html>";
+    let server = Script::new(|_, _| Reply::of(200, &[("content-type", "text/html")], html)).await;
+    let store = open(&server.endpoint).await;
+    let error = put(&store).await;
+    assert_eq!(error.kind(), ErrorKind::Internal, "{error}");
+    let listed = store.list(&Default::default()).await;
+    assert!(listed.is_err(), "{listed:?}");
+}
+
+#[tokio::test]
+async fn no_secret_is_shown() {
+    let store = S3Storage::open(settings("http://127.0.0.1:9")).await.unwrap();
+    let shown = format!("{store:?} {:?}", settings("http://127.0.0.1:9"));
+    assert!(!shown.contains(SECRET), "{shown}");
+}
