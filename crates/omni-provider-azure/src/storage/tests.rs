@@ -408,6 +408,24 @@ async fn what_a_service_says_is_kept() {
 }
 
 #[tokio::test]
+async fn what_is_staged_has_no_tier() {
+    let settings = BlobSettings {
+        access_tier: Some("Archive".to_owned()),
+        encryption_scope: Some("ours".to_owned()),
+        ..settings()
+    };
+    let written = says(201).tagged("0x1");
+    let (store, script) = played(settings, &[written.clone(), written]);
+    store.put(&key(), "x".into(), &PutOptions::default()).await.unwrap();
+    store.create_upload(&key(), &PutOptions::default()).await.unwrap();
+    let asked = script.asked();
+    let tiers = [0, 1].map(|at: usize| asked[at].header("x-ms-access-tier"));
+    assert_eq!(tiers, [Some("Archive"), None]);
+    let scopes = [0, 1].map(|at: usize| asked[at].header("x-ms-encryption-scope"));
+    assert_eq!(scopes, [Some("ours"); 2]);
+}
+
+#[tokio::test]
 async fn a_signature_is_sent_and_signs_nothing_else() {
     let signed = BlobSettings {
         account_key: None,

@@ -16,6 +16,7 @@ use super::describe::{self, Own};
 use super::error::Intent;
 use super::pieces::Pieces;
 use super::provider::BlobStorage;
+use super::staging::is_staged;
 
 /// How often a content that is in memory is sent again when other writes discard its blocks.
 const ATTEMPTS: usize = 8;
@@ -74,9 +75,11 @@ impl Container {
     /// A request that writes an object, with what the settings say about every such one.
     pub(crate) fn writing(&self, key: &Key) -> Result<Call> {
         let settings = self.settings();
+        // What is staged must be readable, and does not stay.
+        let tier = settings.access_tier.as_deref().filter(|_| !is_staged(key.as_str()));
         Ok(self
             .blob(Method::Put, key)?
-            .optional("x-ms-access-tier", settings.access_tier.as_deref())
+            .optional("x-ms-access-tier", tier)
             .optional("x-ms-encryption-scope", settings.encryption_scope.as_deref()))
     }
 
