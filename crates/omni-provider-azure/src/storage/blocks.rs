@@ -4,14 +4,13 @@
 //! yet. So the ids of the blocks of one write are its own, and a commit that misses some of them stores
 //! nothing and says that they were discarded: contents are never mixed.
 
+use azure_core::http::Method;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use omni_contracts::storage::{Crc32c, Key, Version, Written};
 use omni_contracts::{Error, ErrorKind, Result};
 use tokio::task::{JoinError, JoinSet};
-
-use azure_core::http::Method;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 
 use super::call::Call;
 use super::client::Container;

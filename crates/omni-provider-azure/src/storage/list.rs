@@ -9,7 +9,7 @@ use omni_contracts::storage::{
 };
 use omni_contracts::{Error, ErrorKind, Result};
 
-use super::call::Call;
+use super::call::{Answer, Call};
 use super::describe::{self, unexpected};
 use super::error::Intent;
 use super::provider::BlobStorage;
@@ -152,7 +152,7 @@ impl BlobStorage {
     }
 
     /// Begins at a name, on a service that can. Others are asked for everything.
-    async fn list_from(&self, list: Call, name: &str) -> Result<super::call::Answer> {
+    async fn list_from(&self, list: Call, name: &str) -> Result<Answer> {
         let from = list.clone().query("startFrom", name).header("x-ms-version", BEGINS_AT_NAME);
         match self.container.send(from, Intent::Read).await {
             // It does not know that version.

@@ -4,11 +4,13 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use azure_core::http::Method;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use omni_contracts::storage::{
     Capability, CompleteOptions, Crc32c, Key, PageToken, Part, PartNumber, Prefix, PutOptions,
     ReadCondition, UploadEntry, UploadId, UploadPage, Version, WriteCondition, Written,
 };
-use omni_contracts::{Body, Error, ErrorKind, Result};
+use omni_contracts::{Body, Effect, Error, ErrorKind, Result};
 
 use super::copy::Source;
 use super::describe::{Own, metadata};
@@ -218,7 +220,7 @@ impl BlobStorage {
         let always = Terms::new(&WriteCondition::Always)?;
         let headers = staging::headers(key, attributes);
         let joined = container.put_block_list(&staged.place, &ids, headers, &always).await;
-        let version = joined.map_err(|error| error.with_effect(omni_contracts::Effect::No))?;
+        let version = joined.map_err(|error| error.with_effect(Effect::No))?;
         let source = Source { key: staged.place.clone(), size, version };
         let own = Own::new(attributes, Some(checksum)).by_upload(key, &staged.id);
         let metadata = metadata(attributes, &own);
@@ -310,8 +312,7 @@ fn place_of(entry: &UploadEntry) -> String {
 
 /// A block that is a part, and its size.
 fn block(element: &Element) -> Option<(PartId, u64)> {
-    use base64::Engine as _;
-    let id = base64::engine::general_purpose::STANDARD.decode(element.text("Name")?).ok()?;
+    let id = STANDARD.decode(element.text("Name")?).ok()?;
     let id = PartId::parse(std::str::from_utf8(&id).ok()?)?;
     Some((id, element.text("Size")?.parse().ok()?))
 }

@@ -14,6 +14,7 @@ use super::client::Container;
 use super::describe::{self, Own};
 use super::error::Intent;
 use super::write::Terms;
+use super::xml::Element;
 
 /// What the names of everything staged begin with.
 pub(crate) const AREA: &str = ".omni-uploads//";
@@ -33,7 +34,7 @@ pub(crate) fn upload_of(name: &str) -> Option<UploadId> {
 }
 
 /// The key that the metadata of a listed blob names.
-pub(crate) fn named_key(metadata: &super::xml::Element) -> Option<Key> {
+pub(crate) fn named_key(metadata: &Element) -> Option<Key> {
     metadata.text(FOR).map(|key| Key::native(describe::decoded(key)))
 }
 

@@ -1,13 +1,12 @@
 //! Writing: a put in one request, or in blocks that are committed together.
 
+use azure_core::http::Method;
 use bytes::Bytes;
 use omni_contracts::storage::{
     Attributes, Capability, Crc32c, Key, PutOptions, ReadCondition, Version, WriteCondition,
     Written,
 };
 use omni_contracts::{Body, Error, ErrorKind, Result};
-
-use azure_core::http::Method;
 
 use super::blocks::{Blocks, Committed};
 use super::call::{Answer, Call};
