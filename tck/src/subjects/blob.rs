@@ -58,17 +58,9 @@ impl Subject for Blob {
     }
 
     async fn open(&self, place: &Place<'_>) -> Result<Arc<dyn StorageProvider>> {
-        let endpoint = format!("{}/{ACCOUNT}", SERVER.get().await?.endpoint());
-        let container = place.store.to_ascii_lowercase();
-        let url = format!("{endpoint}/{container}?restype=container&{SIGNATURE}");
-        let made = tokio::task::spawn_blocking(move || http::put(&url)).await;
-        let failed = |problem: String| Error::new(ErrorKind::Unavailable, problem);
-        match made.map_err(|error| failed(error.to_string()))? {
-            // Made, or there already.
-            Ok(201 | 409) => {}
-            Ok(status) => return Err(failed(format!("no container was made, status {status}"))),
-            Err(error) => return Err(failed(format!("no container was made: {error}"))),
-        }
+        // Made, or there already.
+        asked(http::put, place, &[201, 409]).await?;
+        let (endpoint, container) = container(place).await?;
         let settings = BlobSettings {
             endpoint: Some(endpoint),
             account_key: Some(Secret::new(KEY)),
@@ -78,7 +70,35 @@ impl Subject for Blob {
         Ok(Arc::new(BlobStorage::open(settings).await?))
     }
 
+    /// Azurite looks through everything that is stored, and would become slow.
+    async fn free(&self, place: &Place<'_>) -> Result<()> {
+        asked(http::delete, place, &[202, 404]).await
+    }
+
     fn prepare_worker(&self, command: &mut Command) {
         SERVER.hand_on(command);
+    }
+}
+
+/// The endpoint of the account, and the container of a store.
+async fn container(place: &Place<'_>) -> Result<(String, String)> {
+    let endpoint = format!("{}/{ACCOUNT}", SERVER.get().await?.endpoint());
+    Ok((endpoint, place.store.to_ascii_lowercase()))
+}
+
+/// Makes or deletes the container of a store.
+async fn asked(
+    ask: fn(&str) -> std::io::Result<u16>,
+    place: &Place<'_>,
+    good: &[u16],
+) -> Result<()> {
+    let (endpoint, container) = container(place).await?;
+    let url = format!("{endpoint}/{container}?restype=container&{SIGNATURE}");
+    let answer = tokio::task::spawn_blocking(move || ask(&url)).await;
+    let failed = |problem: String| Error::new(ErrorKind::Unavailable, problem);
+    match answer.map_err(|error| failed(error.to_string()))? {
+        Ok(status) if good.contains(&status) => Ok(()),
+        Ok(status) => Err(failed(format!("container {container}: status {status}"))),
+        Err(error) => Err(failed(format!("container {container}: {error}"))),
     }
 }
