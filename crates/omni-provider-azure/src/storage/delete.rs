@@ -26,7 +26,8 @@ impl BlobStorage {
         };
         let delete = self.container.blob(Method::Delete, key)?.optional("if-match", if_match);
         match self.container.send(delete, intent).await {
-            Ok(_) => Ok(Deleted::new(Some(true))),
+            // Without a condition, Azurite says so of blocks that were never committed, too.
+            Ok(_) => Ok(Deleted::new((intent == Intent::Update).then_some(true))),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Deleted::new(Some(false))),
             Err(error) => Err(error),
         }
