@@ -26,6 +26,8 @@ fn main() -> ExitCode {
 
 fn own() -> Vec<Arc<dyn Subject>> {
     vec![
+        #[cfg(feature = "provider-azure")]
+        Arc::new(subjects::Blob),
         #[cfg(feature = "provider-local")]
         Arc::new(subjects::Local),
         #[cfg(feature = "provider-memory")]

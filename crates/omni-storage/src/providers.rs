@@ -34,6 +34,11 @@ pub fn registry() -> Result<Registry<dyn StorageProvider>> {
         let settings = section.settings()?;
         Ok(std::sync::Arc::new(omni_provider_aws::S3Storage::open(settings).await?) as _)
     })?;
+    #[cfg(feature = "azure")]
+    registry.register("azblob", |section| async move {
+        let settings = section.settings()?;
+        Ok(std::sync::Arc::new(omni_provider_azure::BlobStorage::open(settings).await?) as _)
+    })?;
     #[cfg(feature = "gcp")]
     registry.register("gcs", |section| async move {
         let settings = section.settings()?;

@@ -56,6 +56,9 @@ pub static AZURITE: Emulator = Emulator {
         "--inMemoryPersistence",
         "--disableTelemetry",
         "--skipApiVersionCheck",
+        // Otherwise it closes connections after 5 seconds, also those that a request is on its way on.
+        "--blobKeepAliveTimeout",
+        "3600",
         "--blobHost",
         "127.0.0.1",
         "--blobPort",

@@ -1,5 +1,5 @@
 //! The least of HTTP/1.1: one request without a body, and the status code of its answer. For probes
-//! and for making buckets, nothing more.
+//! and for making and deleting buckets, nothing more.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -36,6 +36,15 @@ pub fn put(url: &str) -> io::Result<u16> {
 /// As [`get`].
 pub fn put_as(url: &str, authorization: &str) -> io::Result<u16> {
     request("PUT", url, &format!("Authorization: {authorization}\r\n"), LIMIT)
+}
+
+/// Sends a DELETE to `url`, and returns the status code.
+///
+/// # Errors
+///
+/// As [`get`].
+pub fn delete(url: &str) -> io::Result<u16> {
+    request("DELETE", url, "", LIMIT)
 }
 
 fn request(method: &str, url: &str, headers: &str, limit: Duration) -> io::Result<u16> {
@@ -124,6 +133,9 @@ mod tests {
         let (endpoint, asked) = answering(&["HTTP/1.0 200\r\n\r\n"]);
         assert_eq!(put(&endpoint).unwrap(), 200);
         assert!(asked.join().unwrap().starts_with("PUT / HTTP/1.1\r\n"));
+        let (endpoint, asked) = answering(&["HTTP/1.0 202\r\n\r\n"]);
+        assert_eq!(delete(&endpoint).unwrap(), 202);
+        assert!(asked.join().unwrap().starts_with("DELETE / HTTP/1.1\r\n"));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The providers of this repository, as subjects, and any provider on stores that exist. The suites
 //! know none of them.
 
+#[cfg(feature = "provider-azure")]
+mod blob;
 #[cfg(feature = "provider-gcp")]
 mod gcs;
 #[cfg(feature = "provider-local")]
@@ -11,6 +13,8 @@ mod pool;
 #[cfg(feature = "provider-aws")]
 mod s3;
 
+#[cfg(feature = "provider-azure")]
+pub use blob::Blob;
 #[cfg(feature = "provider-gcp")]
 pub use gcs::Gcs;
 #[cfg(feature = "provider-local")]
