@@ -84,7 +84,7 @@ impl Script {
 async fn serve(
     mut stream: TcpStream,
     seen: &Mutex<Vec<Asked>>,
-    answer: &(impl Fn(usize, &Asked) -> Reply + ?Sized),
+    answer: &(impl Fn(usize, &Asked) -> Reply + Sync + ?Sized),
 ) {
     let Some(asked) = read(&mut stream).await else { return };
     let reply = {
