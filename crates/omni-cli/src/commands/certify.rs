@@ -153,6 +153,7 @@ impl Certify {
             "not_claimed": report.count("not claimed"),
             "untested": report.count("untested"),
             "seed": report.seed,
+            "unreachable": report.unreachable,
             "report": written,
         });
         let deviating = match report.count("deviates") {
@@ -170,6 +171,9 @@ impl Certify {
             report.count("untested"),
             report.seed,
         );
+        if let Some(why) = &report.unreachable {
+            text.push_str(&format!("\nnothing ran: {why}"));
+        }
         if let Some(written) = written {
             text.push_str(&format!("\nreport: {written}"));
         }

@@ -50,3 +50,18 @@ fn instances_are_compared_with_each_other() {
     assert!(desk.fails(2, "certify --against one,nobody").contains("nobody"));
     assert!(!desk.path().join("one").exists(), "the instance's own place was used");
 }
+
+#[cfg(feature = "aws")]
+#[test]
+fn why_nothing_ran_is_said() {
+    let desk = Desk::new();
+    desk.write(
+        "omni.toml",
+        "[default.storage.main]\nprovider = \"s3\"\nbucket = \"b\"\nendpoint = \"http://127.0.0.1:1\"\n\
+         access_key_id = \"a\"\nsecret_access_key = \"s\"\n",
+    );
+    let output = desk.omni("certify main --only STO-001");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("nothing ran") && said.contains("http://127.0.0.1:1"), "{said}");
+}
