@@ -17,9 +17,6 @@ use crate::{Evidence, Place, Subject};
 const SIGNED: &str = "AWS4-HMAC-SHA256 Credential=test/20261121/us-east-1/s3/aws4_request, \
                       SignedHeaders=host, Signature=0";
 
-/// A request takes milliseconds on an emulator, which serves one at a time.
-const SHARE: f64 = 0.1;
-
 /// `s3` on an emulator; every store is a bucket.
 #[derive(Debug)]
 pub struct S3 {
@@ -30,6 +27,8 @@ pub struct S3 {
     lacks: &'static [&'static str],
     checksums: S3Checksums,
     part_size: u64,
+    /// A request takes milliseconds on an emulator, which serves one at a time.
+    share: f64,
 }
 
 impl S3 {
@@ -46,6 +45,7 @@ impl S3 {
             lacks: &["conditional-copy"],
             checksums: S3Checksums::Crc32c,
             part_size: 8 << 20,
+            share: 0.1,
         }
     }
 
@@ -63,6 +63,7 @@ impl S3 {
             lacks: &["conditional-copy", "conditional-multipart", "multipart"],
             // So that no conditional write of the checks is an upload.
             part_size: 9 << 20,
+            share: 0.04,
             // What it says is the checksum of joined parts is not one of their contents.
             checksums: S3Checksums::None,
         }
@@ -93,7 +94,7 @@ impl Subject for S3 {
     }
 
     fn share(&self) -> f64 {
-        SHARE
+        self.share
     }
 
     async fn prepare(&self) -> Result<()> {
