@@ -198,7 +198,7 @@ fn header(range: ByteRange) -> Option<String> {
 }
 
 /// Start and whole size of `bytes 1-2/3`.
-fn content_range(text: &str) -> Option<(u64, u64)> {
+pub(super) fn content_range(text: &str) -> Option<(u64, u64)> {
     let (range, size) = text.strip_prefix("bytes ")?.split_once('/')?;
     let (start, _) = range.split_once('-')?;
     Some((start.parse().ok()?, size.parse().ok()?))

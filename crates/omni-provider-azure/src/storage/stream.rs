@@ -12,6 +12,7 @@ use super::client::Container;
 use super::describe::{self, unexpected};
 use super::error::{Intent, failed};
 use super::provider::NAME;
+use super::read::content_range;
 
 /// How often a body is taken up again in a row without a byte in between.
 const RESUMES: usize = 3;
@@ -109,7 +110,16 @@ impl State {
             .optional("if-match", describe::e_tag(version))
             .header("x-ms-range", format!("bytes={}-{}", rest.start, rest.end - 1));
         match container.stream(get, Intent::Read).await {
-            Ok((_, content)) => self.answer = Some(content),
+            Ok((answer, content)) => {
+                let start = answer.text("content-range").and_then(content_range);
+                if start.map(|(start, _)| start) != Some(rest.start) {
+                    return Err(unexpected(format!(
+                        "asked for the rest from byte {}, the service sends something else",
+                        rest.start
+                    )));
+                }
+                self.answer = Some(content);
+            }
             Err(error) => {
                 let changed =
                     matches!(error.kind(), ErrorKind::PreconditionFailed | ErrorKind::NotFound);
