@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use omni_contracts::storage::{
     ByteRange, Capability, GetOptions, GetResult, Key, ListPage, ListRequest, ObjectMeta,
-    PageToken, Prefix, Version, VersionPage,
+    PageToken, Prefix, VersionPage,
 };
 use omni_contracts::{Body, Result};
 
@@ -18,7 +18,7 @@ use crate::stream::Reading;
 impl LocalStorage {
     pub(crate) async fn try_get(&self, key: &Key, options: &GetOptions) -> Result<GetResult> {
         options.range.validate()?;
-        self.expect_versioning(options.version.as_ref())?;
+        options.expect_supported(&self.capabilities)?;
         let (blobs, buffers) = (Arc::clone(&self.blobs), Arc::clone(&self.buffers));
         let (key, options) = (key.clone(), options.clone());
         let open = self.readers.run(move |connection| {
@@ -48,7 +48,7 @@ impl LocalStorage {
         options: &GetOptions,
     ) -> Result<Vec<Bytes>> {
         ranges.iter().try_for_each(|range| range.validate())?;
-        self.expect_versioning(options.version.as_ref())?;
+        options.expect_supported(&self.capabilities)?;
         let blobs = Arc::clone(&self.blobs);
         let gap = self.capabilities.limits.coalesce_gap;
         let (key, ranges, options) = (key.clone(), ranges.to_vec(), options.clone());
@@ -60,7 +60,7 @@ impl LocalStorage {
     }
 
     pub(crate) async fn try_head(&self, key: &Key, options: &GetOptions) -> Result<ObjectMeta> {
-        self.expect_versioning(options.version.as_ref())?;
+        options.expect_supported(&self.capabilities)?;
         let (key, options) = (key.clone(), options.clone());
         self.readers.run(move |connection| objects::head(connection, key.as_str(), &options)).await
     }
@@ -90,12 +90,5 @@ impl LocalStorage {
             Ok(connection.query_row(count, [], |row| row.get::<_, u64>(0))?)
         });
         answers.await.map(drop)
-    }
-
-    pub(crate) fn expect_versioning(&self, version: Option<&Version>) -> Result<()> {
-        match version {
-            None => Ok(()),
-            Some(_) => self.capabilities.expect(Capability::Versioning),
-        }
     }
 }

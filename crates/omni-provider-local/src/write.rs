@@ -33,7 +33,7 @@ impl LocalStorage {
     }
 
     pub(crate) async fn try_delete(&self, key: &Key, options: &DeleteOptions) -> Result<Deleted> {
-        self.expect_versioning(options.version.as_ref())?;
+        options.expect_supported(&self.capabilities)?;
         let (key, options) = (key.clone(), options.clone());
         let delete = self.writer.run(move |transaction| {
             let if_match = options.if_match.as_ref();

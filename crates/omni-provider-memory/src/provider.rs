@@ -47,7 +47,7 @@ impl StorageProvider for MemoryStorage {
     async fn get(&self, key: &Key, options: &GetOptions) -> Result<GetResult> {
         let at = |error: Error| error.at(Operation::Get, NAME, key.as_str());
         options.range.validate().map_err(at)?;
-        self.expect_versioning(options).map_err(at)?;
+        options.expect_supported(self.capabilities()).map_err(at)?;
         let object = self.store.object(key, options).map_err(at)?;
         let range = options.range.resolve(object.meta.size).map_err(at)?;
         let body = Body::from(slice(&object.content, &range));
@@ -64,7 +64,7 @@ impl StorageProvider for MemoryStorage {
         for range in ranges {
             range.validate().map_err(at)?;
         }
-        self.expect_versioning(options).map_err(at)?;
+        options.expect_supported(self.capabilities()).map_err(at)?;
         let object = self.store.object(key, options).map_err(at)?;
         let read =
             |range: &ByteRange| Ok(slice(&object.content, &range.resolve(object.meta.size)?));
@@ -73,15 +73,13 @@ impl StorageProvider for MemoryStorage {
 
     async fn head(&self, key: &Key, options: &GetOptions) -> Result<ObjectMeta> {
         let at = |error: Error| error.at(Operation::Head, NAME, key.as_str());
-        self.expect_versioning(options).map_err(at)?;
+        options.expect_supported(self.capabilities()).map_err(at)?;
         Ok(self.store.object(key, options).map_err(at)?.meta)
     }
 
     async fn delete(&self, key: &Key, options: &DeleteOptions) -> Result<Deleted> {
         let at = |error: Error| error.at(Operation::Delete, NAME, key.as_str());
-        if options.version.is_some() {
-            self.capabilities().expect(Capability::Versioning).map_err(at)?;
-        }
+        options.expect_supported(self.capabilities()).map_err(at)?;
         self.store.delete(key, options).map_err(at)
     }
 
@@ -191,15 +189,6 @@ impl StorageProvider for MemoryStorage {
     async fn presign(&self, key: &Key, _request: &PresignRequest) -> Result<PresignedUrl> {
         let unsupported = Error::unsupported(Capability::Presign);
         Err(unsupported.at(Operation::Presign, NAME, key.as_str()))
-    }
-}
-
-impl MemoryStorage {
-    fn expect_versioning(&self, options: &GetOptions) -> Result<()> {
-        match options.version {
-            None => Ok(()),
-            Some(_) => self.capabilities().expect(Capability::Versioning),
-        }
     }
 }
 

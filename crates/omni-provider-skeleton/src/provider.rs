@@ -42,7 +42,7 @@ impl StorageProvider for SkeletonStorage {
     async fn put(&self, key: &Key, body: Body, options: &PutOptions) -> Result<Written> {
         let at = |error: Error| error.at(Operation::Put, NAME, key.as_str());
         validate(key, &options.attributes).map_err(at)?;
-        self.expect_condition(&options.condition).map_err(at)?;
+        options.expect_supported(&self.capabilities).map_err(at)?;
         let content = body.collect().await.map_err(at)?;
         let checksum = Crc32c::of(&content);
         checksum.expect(options.checksum).map_err(at)?;
@@ -85,12 +85,7 @@ impl StorageProvider for SkeletonStorage {
 
     async fn delete(&self, key: &Key, options: &DeleteOptions) -> Result<Deleted> {
         let at = |error: Error| error.at(Operation::Delete, NAME, key.as_str());
-        if options.if_match.is_some() {
-            self.capabilities.expect(Capability::ConditionalDelete).map_err(at)?;
-        }
-        if options.version.is_some() {
-            self.capabilities.expect(Capability::Versioning).map_err(at)?;
-        }
+        options.expect_supported(&self.capabilities).map_err(at)?;
         Ok(Deleted::new(Some(self.service.remove(key))))
     }
 
@@ -114,9 +109,7 @@ impl StorageProvider for SkeletonStorage {
     async fn copy(&self, from: &Key, to: &Key, options: &CopyOptions) -> Result<Written> {
         let copy = || {
             validate(to, options.attributes.as_ref().unwrap_or(&Attributes::none()))?;
-            if options.condition != WriteCondition::Always {
-                self.capabilities.expect(Capability::ConditionalCopy)?;
-            }
+            options.expect_supported(&self.capabilities)?;
             if from == to && options.attributes.is_none() {
                 return Err(Error::invalid("a copy onto itself needs new attributes"));
             }
@@ -202,22 +195,9 @@ impl SkeletonStorage {
     }
 
     fn read(&self, key: &Key, options: &GetOptions) -> Result<Record> {
-        if options.version.is_some() {
-            self.capabilities.expect(Capability::Versioning)?;
-        }
-        if !options.condition.is_empty() {
-            self.capabilities.expect(Capability::ConditionalRead)?;
-        }
+        options.expect_supported(&self.capabilities)?;
         let missing = || Error::new(ErrorKind::NotFound, "no object has this key");
         self.service.get(key).ok_or_else(missing)
-    }
-
-    fn expect_condition(&self, condition: &WriteCondition) -> Result<()> {
-        match condition {
-            WriteCondition::Always => Ok(()),
-            WriteCondition::IfAbsent => self.capabilities.expect(Capability::ConditionalCreate),
-            WriteCondition::IfMatch(_) => self.capabilities.expect(Capability::ConditionalUpdate),
-        }
     }
 
     fn page(&self, request: &ListRequest) -> Result<ListPage> {

@@ -7,10 +7,10 @@ use futures_core::Stream;
 use futures_util::{TryStreamExt, stream};
 
 use super::{
-    ByteRange, Deleted, GetOptions, Key, ListEntry, ListRequest, PageToken, ReadCondition,
-    StorageProvider,
+    ByteRange, Capability, Deleted, GetOptions, Key, ListEntry, ListRequest, PageToken,
+    ReadCondition, StorageProvider,
 };
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// Streams all pages of a listing; holds one page in memory at a time (clause `STO-094`).
 /// [`ListRequest::limit`] is the page size. Ends after the first error.
@@ -40,7 +40,7 @@ pub fn list_all(
 
 fn endless(token: Option<&PageToken>) -> Error {
     Error::new(
-        crate::ErrorKind::Internal,
+        ErrorKind::Internal,
         format!("the provider continues the listing with the same token {token:?} again"),
     )
 }
@@ -96,23 +96,24 @@ pub async fn read_ranges(
         range.validate()?;
     }
     let meta = provider.head(key, options).await.map_err(Error::elsewhere)?;
+    let capabilities = provider.capabilities();
+    // Spares the content of another version, where the provider can.
+    let if_match = capabilities.has(Capability::ConditionalRead).then(|| meta.version.clone());
     let exact: Vec<_> =
         ranges.iter().map(|range| range.resolve(meta.size)).collect::<Result<_>>()?;
     let pinned = |range: &Range<u64>| GetOptions {
         range: range.clone().into(),
-        condition: ReadCondition { if_match: Some(meta.version.clone()), ..Default::default() },
+        condition: ReadCondition { if_match: if_match.clone(), ..Default::default() },
         version: options.version.clone(),
     };
     let mut fetched = Vec::new();
-    for merged in coalesced_ranges(&exact, provider.capabilities().limits.coalesce_gap) {
-        let bytes = provider
-            .get(key, &pinned(&merged))
-            .await
-            .map_err(Error::elsewhere)?
-            .body
-            .collect()
-            .await?;
-        fetched.push((merged, bytes));
+    for merged in coalesced_ranges(&exact, capabilities.limits.coalesce_gap) {
+        let got = provider.get(key, &pinned(&merged)).await.map_err(Error::elsewhere)?;
+        if got.meta.version != meta.version {
+            let problem = "the object was replaced while ranges of it were read";
+            return Err(Error::new(ErrorKind::PreconditionFailed, problem));
+        }
+        fetched.push((merged, got.body.collect().await?));
     }
     let slice = |range: &Range<u64>| {
         let found = fetched

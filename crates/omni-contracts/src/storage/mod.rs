@@ -16,6 +16,7 @@ mod prefix;
 mod presign;
 mod provider;
 mod range;
+mod resume;
 
 pub use attributes::{Attributes, MAX_METADATA_BYTES, MAX_METADATA_ENTRIES};
 pub use capability::{Capabilities, Capability, Durability, Limits};
@@ -36,3 +37,4 @@ pub use prefix::Prefix;
 pub use presign::{PresignMethod, PresignRequest, PresignedUrl};
 pub use provider::StorageProvider;
 pub use range::ByteRange;
+pub use resume::{Reopen, resumed};

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use smol_str::SmolStr;
 
-use super::{Attributes, ByteRange, Crc32c, ObjectMeta, Version};
+use super::{Attributes, ByteRange, Capabilities, Capability, Crc32c, ObjectMeta, Version};
 use crate::{Error, ErrorKind, Idempotency, Result};
 
 /// When a write may replace what is stored (clauses `STO-060` to `STO-068`).
@@ -173,6 +173,19 @@ impl PutOptions {
             (_, None) => Idempotency::NotIdempotent,
         }
     }
+
+    /// Refuses a put that needs an undeclared capability, before any I/O.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported`.
+    pub fn expect_supported(&self, capabilities: &Capabilities) -> Result<()> {
+        match self.condition {
+            WriteCondition::Always => Ok(()),
+            WriteCondition::IfAbsent => capabilities.expect(Capability::ConditionalCreate),
+            WriteCondition::IfMatch(_) => capabilities.expect(Capability::ConditionalUpdate),
+        }
+    }
 }
 
 /// What to read of an object, and when. Also the options of `head`, which ignores the range.
@@ -185,6 +198,23 @@ pub struct GetOptions {
     /// The version to read instead of the current one; needs
     /// [`Capability::Versioning`](super::Capability::Versioning).
     pub version: Option<Version>,
+}
+
+impl GetOptions {
+    /// Refuses a read that needs an undeclared capability, before any I/O.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported`.
+    pub fn expect_supported(&self, capabilities: &Capabilities) -> Result<()> {
+        if !self.condition.is_empty() {
+            capabilities.expect(Capability::ConditionalRead)?;
+        }
+        match self.version {
+            None => Ok(()),
+            Some(_) => capabilities.expect(Capability::Versioning),
+        }
+    }
 }
 
 /// What to delete, and when.
@@ -208,6 +238,21 @@ impl DeleteOptions {
             Some(_) => Idempotency::NotIdempotent,
         }
     }
+
+    /// Refuses a delete that needs an undeclared capability, before any I/O.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported`.
+    pub fn expect_supported(&self, capabilities: &Capabilities) -> Result<()> {
+        if self.if_match.is_some() {
+            capabilities.expect(Capability::ConditionalDelete)?;
+        }
+        match self.version {
+            None => Ok(()),
+            Some(_) => capabilities.expect(Capability::Versioning),
+        }
+    }
 }
 
 /// How to copy an object.
@@ -229,6 +274,18 @@ impl CopyOptions {
         match self.condition {
             WriteCondition::Always => Idempotency::Idempotent,
             _ => Idempotency::NotIdempotent,
+        }
+    }
+
+    /// Refuses a copy that needs an undeclared capability, before any I/O.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported`.
+    pub fn expect_supported(&self, capabilities: &Capabilities) -> Result<()> {
+        match self.condition {
+            WriteCondition::Always => Ok(()),
+            _ => capabilities.expect(Capability::ConditionalCopy),
         }
     }
 }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use aws_sdk_s3::types::MetadataDirective;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use omni_contracts::storage::{
-    Capability, CopyOptions, Key, ObjectMeta, Part, PartNumber, ReadCondition, WriteCondition,
-    Written,
+    CopyOptions, Key, ObjectMeta, Part, PartNumber, ReadCondition, WriteCondition, Written,
 };
 use omni_contracts::{Effect, Error, ErrorKind, Operation, Result};
 
@@ -38,9 +37,7 @@ impl S3Storage {
             }
             None => {}
         }
-        if options.condition != WriteCondition::Always {
-            self.capabilities.expect(Capability::ConditionalCopy)?;
-        }
+        options.expect_supported(&self.capabilities)?;
         let terms = Terms::new(&options.condition)?;
         for _ in 0..FOLLOWS {
             let source = self.source(from).await?;

@@ -2,7 +2,7 @@
 
 use aws_sdk_s3::primitives::DateTime;
 use omni_contracts::storage::{
-    ByteRange, Capability, Crc32c, GetOptions, GetResult, Key, ObjectMeta, ReadCondition,
+    ByteRange, Crc32c, GetOptions, GetResult, Key, ObjectMeta, ReadCondition, resumed,
 };
 use omni_contracts::{Body, Error, ErrorKind, Result};
 
@@ -10,7 +10,7 @@ use super::client::Bucket;
 use super::describe::{self, Own, headers};
 use super::error::{Intent, translate};
 use super::provider::S3Storage;
-use super::stream::Reading;
+use super::stream::{Pinned, chunks};
 
 /// The conditions of a read as headers; an error when they cannot hold.
 macro_rules! with_conditions {
@@ -52,13 +52,13 @@ impl Bucket {
 
 impl S3Storage {
     pub(crate) async fn try_head(&self, key: &Key, options: &GetOptions) -> Result<ObjectMeta> {
-        self.expect_no_version(options)?;
+        options.expect_supported(&self.capabilities)?;
         Ok(self.bucket.describe(key, &options.condition).await?.0)
     }
 
     pub(crate) async fn try_get(&self, key: &Key, options: &GetOptions) -> Result<GetResult> {
         options.range.validate()?;
-        self.expect_no_version(options)?;
+        options.expect_supported(&self.capabilities)?;
         let Some(range) = asked(options.range) else {
             return self.nothing(key, options).await;
         };
@@ -89,14 +89,13 @@ impl S3Storage {
                 "asked for the bytes {range:?}, the service sends {length} from {start}"
             )));
         }
-        let reading = Reading {
-            bucket: self.bucket.clone(),
-            key: key.clone(),
-            version: meta.version.clone(),
-            rest: range.clone(),
-            expected: meta.checksum.filter(|_| range == (0..size)),
+        let (bucket, key, version) = (self.bucket.clone(), key.clone(), meta.version.clone());
+        let expected = meta.checksum.filter(|_| range == (0..size));
+        let version = Pinned { bucket, key, version };
+        let body = match range.is_empty() {
+            true => Body::empty(),
+            false => resumed(version, chunks(answer.body), range.clone(), expected),
         };
-        let body = if range.is_empty() { Body::empty() } else { reading.into_body(answer.body) };
         Ok(GetResult { meta, range, body })
     }
 
@@ -117,13 +116,6 @@ impl S3Storage {
             ));
         }
         Ok(GetResult { meta, range, body: Body::empty() })
-    }
-
-    fn expect_no_version(&self, options: &GetOptions) -> Result<()> {
-        match options.version {
-            None => Ok(()),
-            Some(_) => self.capabilities.expect(Capability::Versioning),
-        }
     }
 }
 

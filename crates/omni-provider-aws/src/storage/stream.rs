@@ -1,12 +1,13 @@
-//! The body of a get: read to its promised end, taken up again where it broke, and summed up.
+//! One version of an object, of which any range can be asked for.
 
 use std::ops::Range;
 
+use async_trait::async_trait;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
-use futures_util::stream;
-use omni_contracts::storage::{Crc32c, Key, Version};
-use omni_contracts::{Body, Error, ErrorKind, Operation, Result};
+use futures_util::stream::{self, BoxStream, StreamExt};
+use omni_contracts::storage::{Key, Reopen, Version};
+use omni_contracts::{Error, ErrorKind, Operation, Result};
 
 use super::client::Bucket;
 use super::describe;
@@ -14,129 +15,47 @@ use super::error::{Intent, translate};
 use super::provider::NAME;
 use super::read::content_range;
 
-/// How often a body is taken up again in a row without a byte in between.
-const RESUMES: usize = 3;
-
-/// A range of one version on its way.
 #[derive(Debug)]
-pub(crate) struct Reading {
+pub(crate) struct Pinned {
     pub(crate) bucket: Bucket,
     pub(crate) key: Key,
     pub(crate) version: Version,
-    /// What is still to come.
-    pub(crate) rest: Range<u64>,
-    /// What a whole content must sum up to.
-    pub(crate) expected: Option<Crc32c>,
 }
 
-impl Reading {
-    /// The body that begins with what `answer` yields.
-    pub(crate) fn into_body(self, answer: ByteStream) -> Body {
-        let length = self.rest.end - self.rest.start;
-        let seen = Crc32c::default();
-        let state = State { reading: self, answer: Some(answer), seen, failures: 0 };
-        let chunks = stream::try_unfold(state, |mut state| async move {
-            let chunk = state
-                .next()
-                .await
-                .map_err(|error| error.at(Operation::Get, NAME, state.reading.key.as_str()))?;
-            Ok::<_, Error>(chunk.map(|chunk| (chunk, state)))
-        });
-        Body::from_stream(chunks, Some(length))
-    }
+/// What an answer yields.
+pub(crate) fn chunks(answer: ByteStream) -> BoxStream<'static, Result<Bytes>> {
+    let chunks = stream::unfold(answer, |mut answer| async move {
+        let chunk = answer.next().await?;
+        let broken = |error| Error::new(ErrorKind::Unavailable, "broken off").with_source(error);
+        Some((chunk.map_err(broken), answer))
+    });
+    chunks.boxed()
 }
 
-struct State {
-    reading: Reading,
-    answer: Option<ByteStream>,
-    seen: Crc32c,
-    failures: usize,
-}
-
-impl State {
-    async fn next(&mut self) -> Result<Option<Bytes>> {
-        loop {
-            let rest = &self.reading.rest;
-            if rest.is_empty() {
-                return Ok(None);
-            }
-            let Some(answer) = &mut self.answer else {
-                self.resume().await?;
-                continue;
-            };
-            let broken = match answer.next().await {
-                Some(Ok(chunk)) if chunk.len() as u64 > rest.end - rest.start => {
-                    return Err(describe::unexpected("the service sends more than it promised"));
-                }
-                Some(Ok(chunk)) => {
-                    self.failures = 0;
-                    self.reading.rest.start += chunk.len() as u64;
-                    return self.counted(chunk).map(Some);
-                }
-                Some(Err(error)) => error.to_string(),
-                None => "it ended early".to_owned(),
-            };
-            self.answer = None;
-            self.failures += 1;
-            if self.failures > RESUMES {
-                return Err(Error::new(
-                    ErrorKind::Unavailable,
-                    format!("the content broke off at byte {}", self.reading.rest.start),
-                )
-                .with_source(broken));
-            }
+#[async_trait]
+impl Reopen for Pinned {
+    async fn reopen(&self, rest: Range<u64>) -> Result<BoxStream<'static, Result<Bytes>>> {
+        let Self { bucket, key, version } = self;
+        let tag = describe::e_tag(version);
+        let range = format!("bytes={}-{}", rest.start, rest.end - 1);
+        let get = bucket.get(key).set_if_match(tag.clone()).range(range);
+        let answer = get.send().await;
+        let answer = answer.map_err(|error| translate(error, Intent::Read, &bucket.settings))?;
+        // Where the service does not look at conditions, they are looked at here.
+        if answer.e_tag != tag {
+            return Err(Error::new(ErrorKind::PreconditionFailed, "the object was replaced"));
         }
+        let start = answer.content_range().and_then(content_range).map(|(start, _)| start);
+        if start != Some(rest.start) {
+            return Err(describe::unexpected(format!(
+                "asked for the rest from byte {}, the service sends something else",
+                rest.start
+            )));
+        }
+        Ok(chunks(answer.body))
     }
 
-    /// Withholds the last chunk of a content that does not have its checksum.
-    fn counted(&mut self, chunk: Bytes) -> Result<Bytes> {
-        if let Some(expected) = self.reading.expected {
-            self.seen.update(&chunk);
-            if self.reading.rest.is_empty() && self.seen != expected {
-                return Err(Error::new(
-                    ErrorKind::Corrupt,
-                    format!("the content has CRC-32C {}, it was stored with {expected}", self.seen),
-                ));
-            }
-        }
-        Ok(chunk)
-    }
-
-    /// Asks for the rest, of the same version.
-    async fn resume(&mut self) -> Result<()> {
-        let Reading { bucket, key, version, rest, .. } = &self.reading;
-        let get = bucket.get(key).set_if_match(describe::e_tag(version)).range(format!(
-            "bytes={}-{}",
-            rest.start,
-            rest.end - 1
-        ));
-        match get.send().await {
-            Ok(answer) => {
-                let start = answer.content_range().and_then(content_range).map(|(start, _)| start);
-                if start != Some(rest.start) {
-                    return Err(describe::unexpected(format!(
-                        "asked for the rest from byte {}, the service sends something else",
-                        rest.start
-                    )));
-                }
-                self.answer = Some(answer.body);
-            }
-            Err(error) => {
-                let error = translate(error, Intent::Read, &bucket.settings);
-                let changed =
-                    matches!(error.kind(), ErrorKind::PreconditionFailed | ErrorKind::NotFound);
-                self.failures += 1;
-                if changed {
-                    return Err(Error::new(
-                        ErrorKind::Conflict,
-                        "the content broke off, and the object was replaced meanwhile",
-                    ));
-                }
-                if !error.is_retryable() || self.failures > RESUMES {
-                    return Err(error);
-                }
-            }
-        }
-        Ok(())
+    fn at(&self, error: Error) -> Error {
+        error.at(Operation::Get, NAME, self.key.as_str())
     }
 }

@@ -4,13 +4,12 @@ use std::collections::HashMap;
 
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
-use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
+use bytes::Bytes;
 use omni_contracts::storage::{
     Capability, Crc32c, DeleteOptions, Deleted, Key, Part, PartNumber, PutOptions, ReadCondition,
     Version, WriteCondition, Written,
 };
-use omni_contracts::{Body, Error, ErrorKind, Operation, Result};
+use omni_contracts::{Body, Error, ErrorKind, Operation, Pieces, Result};
 use tokio::task::{JoinError, JoinSet};
 
 use super::describe::{self, Own};
@@ -78,18 +77,12 @@ impl S3Storage {
     ) -> Result<Written> {
         portable(key)?;
         options.attributes.validate()?;
-        match options.condition {
-            WriteCondition::Always => {}
-            WriteCondition::IfAbsent => self.capabilities.expect(Capability::ConditionalCreate)?,
-            WriteCondition::IfMatch(_) => {
-                self.capabilities.expect(Capability::ConditionalUpdate)?
-            }
-        }
+        options.expect_supported(&self.capabilities)?;
         let terms = Terms::new(&options.condition)?;
         let part_size = self.part_size(body.length());
         let mut pieces = Pieces::new(body);
         let first = pieces.next(part_size).await?;
-        let stored = if pieces.ended {
+        let stored = if pieces.ended() {
             self.put_whole(key, first, options, &terms).await
         } else if options.condition != WriteCondition::Always
             && !self.capabilities.has(Capability::ConditionalMultipart)
@@ -194,7 +187,7 @@ impl S3Storage {
                 parts.extend(sending.join_next().await.map(joined).transpose()?);
             }
             sending.spawn(upload.send(PartNumber::new(number)?, piece));
-            next = match pieces.ended {
+            next = match pieces.ended() {
                 true => None,
                 false => Some(pieces.next(grown(part_size, number)).await?),
             };
@@ -213,15 +206,10 @@ impl S3Storage {
     }
 
     pub(crate) async fn try_delete(&self, key: &Key, options: &DeleteOptions) -> Result<Deleted> {
-        if options.version.is_some() {
-            self.capabilities.expect(Capability::Versioning)?;
-        }
+        options.expect_supported(&self.capabilities)?;
         let (intent, if_match) = match &options.if_match {
             None => (Intent::Write, None),
-            Some(version) => {
-                self.capabilities.expect(Capability::ConditionalDelete)?;
-                (Intent::Update, Some(expected_tag(version)?))
-            }
+            Some(version) => (Intent::Update, Some(expected_tag(version)?)),
         };
         let deleted = self.bucket.delete(key).set_if_match(if_match).send().await;
         match deleted.map_err(|error| self.translate(error, intent)) {
@@ -321,46 +309,4 @@ fn grown(part_size: usize, number: u16) -> usize {
 /// Refuses a key outside the portable profile, naming the rule.
 pub(crate) fn portable(key: &Key) -> Result<()> {
     Key::new(key.as_str()).map(drop)
-}
-
-/// A body, cut into pieces of a stated size.
-struct Pieces {
-    body: Body,
-    /// What was read and belongs to the next piece.
-    rest: Bytes,
-    ended: bool,
-}
-
-impl Pieces {
-    fn new(body: Body) -> Self {
-        Self { body, rest: Bytes::new(), ended: false }
-    }
-
-    /// The next piece, shorter than `size` only at the end; `ended` says whether another follows.
-    async fn next(&mut self, size: usize) -> Result<Bytes> {
-        self.refill().await?;
-        let mut piece = self.rest.split_to(self.rest.len().min(size));
-        self.refill().await?;
-        if piece.len() < size && !self.ended {
-            let mut joined = BytesMut::from(piece);
-            while joined.len() < size && !self.ended {
-                let missing = size - joined.len();
-                joined.extend_from_slice(&self.rest.split_to(self.rest.len().min(missing)));
-                self.refill().await?;
-            }
-            piece = joined.freeze();
-        }
-        Ok(piece)
-    }
-
-    /// Reads on until something is left, or nothing comes any more.
-    async fn refill(&mut self) -> Result<()> {
-        while self.rest.is_empty() && !self.ended {
-            match self.body.next().await {
-                Some(chunk) => self.rest = chunk?,
-                None => self.ended = true,
-            }
-        }
-        Ok(())
-    }
 }

@@ -9,14 +9,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use omni_contracts::storage::{Crc32c, Key, Version, Written};
-use omni_contracts::{Error, ErrorKind, Result};
+use omni_contracts::{Error, ErrorKind, Pieces, Result};
 use tokio::task::{JoinError, JoinSet};
 
 use super::call::Call;
 use super::client::Container;
 use super::describe::{self, unexpected};
 use super::error::{Intent, is_discarded};
-use super::pieces::Pieces;
 use super::provider::BlobStorage;
 use super::settings::MAX_PART;
 use super::write::Terms;

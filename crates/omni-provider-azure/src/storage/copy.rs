@@ -5,8 +5,7 @@ use std::sync::Arc;
 use azure_core::http::Method;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use omni_contracts::storage::{
-    Attributes, Capability, CopyOptions, Key, ObjectMeta, ReadCondition, Version, WriteCondition,
-    Written,
+    Attributes, CopyOptions, Key, ObjectMeta, ReadCondition, Version, WriteCondition, Written,
 };
 use omni_contracts::{Error, ErrorKind, Operation, Result};
 
@@ -50,9 +49,7 @@ impl BlobStorage {
             }
             None => {}
         }
-        if options.condition != WriteCondition::Always {
-            self.capabilities.expect(Capability::ConditionalCopy)?;
-        }
+        options.expect_supported(&self.capabilities)?;
         let terms = Terms::new(&options.condition)?;
         for _ in 0..FOLLOWS {
             let meta = self.source(from).await?;

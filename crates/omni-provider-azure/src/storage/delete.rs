@@ -2,7 +2,7 @@
 
 use azure_core::http::Method;
 use futures_util::{StreamExt, stream};
-use omni_contracts::storage::{Capability, DeleteOptions, Deleted, Key};
+use omni_contracts::storage::{DeleteOptions, Deleted, Key};
 use omni_contracts::{ErrorKind, Operation, Result};
 
 use super::error::Intent;
@@ -14,15 +14,10 @@ const PARALLEL: usize = 16;
 
 impl BlobStorage {
     pub(crate) async fn try_delete(&self, key: &Key, options: &DeleteOptions) -> Result<Deleted> {
-        if options.version.is_some() {
-            self.capabilities.expect(Capability::Versioning)?;
-        }
+        options.expect_supported(&self.capabilities)?;
         let (intent, if_match) = match &options.if_match {
             None => (Intent::Write, None),
-            Some(version) => {
-                self.capabilities.expect(Capability::ConditionalDelete)?;
-                (Intent::Update, Some(expected_tag(version)?))
-            }
+            Some(version) => (Intent::Update, Some(expected_tag(version)?)),
         };
         let delete = self.container.blob(Method::Delete, key)?.optional("if-match", if_match);
         match self.container.send(delete, intent).await {

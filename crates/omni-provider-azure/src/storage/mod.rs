@@ -12,7 +12,6 @@ mod describe;
 mod error;
 mod list;
 mod multipart;
-mod pieces;
 mod presign;
 mod provider;
 mod read;

@@ -3,7 +3,7 @@
 use azure_core::http::Method;
 use azure_core::time::to_rfc7231;
 use omni_contracts::storage::{
-    ByteRange, Capability, Crc32c, GetOptions, GetResult, Key, ObjectMeta, ReadCondition, Version,
+    ByteRange, Crc32c, GetOptions, GetResult, Key, ObjectMeta, ReadCondition, Version, resumed,
 };
 use omni_contracts::{Body, Error, ErrorKind, Result};
 
@@ -12,7 +12,7 @@ use super::client::Container;
 use super::describe::{self, Own, unexpected};
 use super::error::Intent;
 use super::provider::BlobStorage;
-use super::stream::Reading;
+use super::stream::Pinned;
 
 /// A tag that no object has: it stands for versions that the service cannot have made.
 const NO_TAG: &str = "\"0x0\"";
@@ -84,13 +84,13 @@ impl Container {
 
 impl BlobStorage {
     pub(crate) async fn try_head(&self, key: &Key, options: &GetOptions) -> Result<ObjectMeta> {
-        self.expect_no_version(options)?;
+        options.expect_supported(&self.capabilities)?;
         Ok(self.container.describe(key, &options.condition).await?.0)
     }
 
     pub(crate) async fn try_get(&self, key: &Key, options: &GetOptions) -> Result<GetResult> {
         options.range.validate()?;
-        self.expect_no_version(options)?;
+        options.expect_supported(&self.capabilities)?;
         match options.range {
             ByteRange::Bounded { start, end } if start == end => self.nothing(key, options).await,
             ByteRange::Suffix(0) => self.nothing(key, options).await,
@@ -147,14 +147,14 @@ impl BlobStorage {
             )));
         }
         check_empty(&meta)?;
-        let reading = Reading {
-            container: self.container.clone(),
-            key: key.clone(),
-            version: meta.version.clone(),
-            rest: range.clone(),
-            expected: meta.checksum.filter(|_| range == (0..size)),
+        let (container, key) = (self.container.clone(), key.clone());
+        let version = Pinned { container, key, version: meta.version.clone() };
+        let expected = meta.checksum.filter(|_| range == (0..size));
+        let chunks = version.chunks(content);
+        let body = match range.is_empty() {
+            true => Body::empty(),
+            false => resumed(version, chunks, range.clone(), expected),
         };
-        let body = if range.is_empty() { Body::empty() } else { reading.into_body(content) };
         Ok(GetResult { meta, range, body })
     }
 
@@ -170,13 +170,6 @@ impl BlobStorage {
         }
         check_empty(&meta)?;
         Ok(GetResult { meta, range, body: Body::empty() })
-    }
-
-    fn expect_no_version(&self, options: &GetOptions) -> Result<()> {
-        match options.version {
-            None => Ok(()),
-            Some(_) => self.capabilities.expect(Capability::Versioning),
-        }
     }
 }
 

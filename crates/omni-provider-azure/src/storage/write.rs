@@ -3,17 +3,15 @@
 use azure_core::http::Method;
 use bytes::Bytes;
 use omni_contracts::storage::{
-    Attributes, Capability, Crc32c, Key, PutOptions, ReadCondition, Version, WriteCondition,
-    Written,
+    Attributes, Crc32c, Key, PutOptions, ReadCondition, Version, WriteCondition, Written,
 };
-use omni_contracts::{Body, Error, ErrorKind, Result};
+use omni_contracts::{Body, Error, ErrorKind, Pieces, Result};
 
 use super::blocks::{Blocks, Committed};
 use super::call::{Answer, Call};
 use super::client::Container;
 use super::describe::{self, Own};
 use super::error::Intent;
-use super::pieces::Pieces;
 use super::provider::BlobStorage;
 use super::staging::is_staged;
 
@@ -110,13 +108,7 @@ impl BlobStorage {
     ) -> Result<Written> {
         portable(key)?;
         options.attributes.validate()?;
-        match options.condition {
-            WriteCondition::Always => {}
-            WriteCondition::IfAbsent => self.capabilities.expect(Capability::ConditionalCreate)?,
-            WriteCondition::IfMatch(_) => {
-                self.capabilities.expect(Capability::ConditionalUpdate)?
-            }
-        }
+        options.expect_supported(&self.capabilities)?;
         let terms = Terms::new(&options.condition)?;
         match (self.put_body(key, body, options, &terms).await, &options.write_id) {
             (Err(error), Some(id))

@@ -1,7 +1,7 @@
 //! Copying within the bucket, by the service.
 
 use google_cloud_storage::model::Object;
-use omni_contracts::storage::{Capability, CopyOptions, Key, ObjectMeta, WriteCondition, Written};
+use omni_contracts::storage::{CopyOptions, Key, ObjectMeta, WriteCondition, Written};
 use omni_contracts::{Error, ErrorKind, Operation, Result};
 
 use super::area;
@@ -28,9 +28,7 @@ impl GcsStorage {
             }
             None => {}
         }
-        if options.condition != WriteCondition::Always {
-            self.capabilities.expect(Capability::ConditionalCopy)?;
-        }
+        options.expect_supported(&self.capabilities)?;
         let terms = Terms::new(&options.condition)?;
         for _ in 0..FOLLOWS {
             let source = self.source(from).await?;

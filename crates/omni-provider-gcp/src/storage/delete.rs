@@ -1,7 +1,7 @@
 //! Deleting: the current generation, a stated one for good, or many objects.
 
 use futures_util::{StreamExt, stream};
-use omni_contracts::storage::{Capability, DeleteOptions, Deleted, Key};
+use omni_contracts::storage::{DeleteOptions, Deleted, Key};
 use omni_contracts::{Error, ErrorKind, Operation, Result};
 
 use super::area;
@@ -15,20 +15,12 @@ const PARALLEL: usize = 16;
 
 impl GcsStorage {
     pub(crate) async fn try_delete(&self, key: &Key, options: &DeleteOptions) -> Result<Deleted> {
+        options.expect_supported(&self.capabilities)?;
         let generation = match &options.version {
             None => 0,
-            Some(version) => {
-                self.capabilities.expect(Capability::Versioning)?;
-                describe::generation(version).ok_or_else(no_version)?
-            }
+            Some(version) => describe::generation(version).ok_or_else(no_version)?,
         };
-        let if_match = match &options.if_match {
-            None => None,
-            Some(version) => {
-                self.capabilities.expect(Capability::ConditionalDelete)?;
-                Some(expected(version)?)
-            }
-        };
+        let if_match = options.if_match.as_ref().map(expected).transpose()?;
         if !area::can_exist(key) {
             return match (&options.if_match, &options.version) {
                 (Some(_), _) => {

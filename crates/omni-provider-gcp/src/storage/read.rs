@@ -8,8 +8,8 @@ use google_cloud_storage::builder::storage::ReadObject;
 use google_cloud_storage::model_ext::ReadRange;
 use google_cloud_storage::read_object::ReadObjectResponse;
 use omni_contracts::storage::{
-    ByteRange, Capability, Crc32c, GetOptions, GetResult, Key, ObjectMeta, ReadCondition, Version,
-    coalesced_ranges,
+    ByteRange, Crc32c, GetOptions, GetResult, Key, ObjectMeta, ReadCondition, Version,
+    coalesced_ranges, resumed,
 };
 use omni_contracts::{Body, Error, ErrorKind, Operation, Result};
 
@@ -18,7 +18,7 @@ use super::client::Bucket;
 use super::describe::{self, Own};
 use super::error::Intent;
 use super::provider::GcsStorage;
-use super::stream::Reading;
+use super::stream::Pinned;
 
 /// How often an object that is replaced meanwhile is followed.
 const FOLLOWS: usize = 32;
@@ -173,28 +173,19 @@ impl GcsStorage {
             Err(error) if of_another(error.kind()) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let reading = Reading {
-            bucket: self.bucket.clone(),
-            key: key.clone(),
-            generation,
-            expected: meta.checksum.filter(|_| range == (0..meta.size)),
-            rest: range,
-            operation,
-        };
-        Ok(Some(reading.into_body(answer)))
+        let (bucket, key) = (self.bucket.clone(), key.clone());
+        let expected = meta.checksum.filter(|_| range == (0..meta.size));
+        let pinned = Pinned { bucket, key, generation, operation };
+        let chunks = pinned.chunks(answer);
+        Ok(Some(resumed(pinned, chunks, range, expected)))
     }
 
     /// The generation that is asked for; 0 is the current one.
     fn wanted(&self, key: &Key, options: &GetOptions) -> Result<i64> {
-        if !options.condition.is_empty() {
-            self.capabilities.expect(Capability::ConditionalRead)?;
-        }
+        options.expect_supported(&self.capabilities)?;
         let generation = match &options.version {
             None => 0,
-            Some(version) => {
-                self.capabilities.expect(Capability::Versioning)?;
-                describe::generation(version).ok_or_else(missing)?
-            }
+            Some(version) => describe::generation(version).ok_or_else(missing)?,
         };
         if area::can_exist(key) { Ok(generation) } else { Err(missing()) }
     }

@@ -9,12 +9,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use omni_contracts::storage::{
-    Crc32c, GetOptions, Key, ListRequest, PutOptions, StorageProvider as _,
+    Crc32c, GetOptions, Key, ListRequest, PutOptions, StorageProvider as _, resumed,
 };
 use omni_contracts::{Body, Effect, ErrorKind, Operation, Result};
 
 use super::error::Intent;
-use super::stream::Reading;
+use super::stream::Pinned;
 use super::{GcsSettings, GcsStorage};
 
 async fn open(endpoint: String, read_timeout: Duration) -> GcsStorage {
@@ -110,15 +110,11 @@ fn request(stream: &mut TcpStream) -> String {
 async fn read(endpoint: String) -> Result<bytes::Bytes> {
     let bucket = open(endpoint, Duration::from_secs(20)).await.bucket;
     let answer = bucket.ask(Intent::Read, bucket.read("k").send()).await.unwrap();
-    let reading = Reading {
-        bucket,
-        key: Key::new("k").unwrap(),
-        generation: GENERATION,
-        rest: 4..CONTENT.len() as u64,
-        operation: Operation::Get,
-        expected: Some(Crc32c::of(&CONTENT[4..])),
-    };
-    reading.into_body(answer).collect().await
+    let (key, operation) = (Key::new("k").unwrap(), Operation::Get);
+    let pinned = Pinned { bucket, key, generation: GENERATION, operation };
+    let chunks = pinned.chunks(answer);
+    let expected = Crc32c::of(&CONTENT[4..]);
+    resumed(pinned, chunks, 4..CONTENT.len() as u64, Some(expected)).collect().await
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use google_cloud_storage::builder::storage::WriteObject;
 use google_cloud_storage::model::Object;
 use omni_contracts::storage::{
-    Attributes, Capability, Crc32c, Key, PutOptions, Version, WriteCondition, Written,
+    Attributes, Crc32c, Key, PutOptions, Version, WriteCondition, Written,
 };
 use omni_contracts::{Body, Error, ErrorKind, Result};
 
@@ -73,15 +73,7 @@ impl GcsStorage {
     ) -> Result<Written> {
         area::writable(key)?;
         options.attributes.validate()?;
-        match options.condition {
-            WriteCondition::Always => {}
-            WriteCondition::IfAbsent => {
-                self.capabilities.expect(Capability::ConditionalCreate)?;
-            }
-            WriteCondition::IfMatch(_) => {
-                self.capabilities.expect(Capability::ConditionalUpdate)?;
-            }
-        }
+        options.expect_supported(&self.capabilities)?;
         let draft = Draft {
             name: key.as_str(),
             attributes: &options.attributes,

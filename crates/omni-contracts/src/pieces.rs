@@ -1,12 +1,27 @@
-//! A body, cut into pieces of a stated size.
+//! `Pieces`: a body, cut into pieces of a stated size.
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use omni_contracts::{Body, Result};
 
-/// What is left of a body.
+use crate::{Body, Result};
+
+/// What is left of a body that is cut into pieces of a stated size. For providers that send it in parts.
+///
+/// ```
+/// use omni_contracts::{Body, Pieces};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> omni_contracts::Result<()> {
+/// let mut pieces = Pieces::new(Body::from("abcd"));
+/// assert_eq!(pieces.next(3).await?, "abc");
+/// assert!(!pieces.ended());
+/// assert_eq!(pieces.next(3).await?, "d");
+/// assert!(pieces.ended());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
-pub(crate) struct Pieces {
+pub struct Pieces {
     body: Body,
     /// What was read and belongs to the next piece.
     rest: Bytes,
@@ -14,21 +29,25 @@ pub(crate) struct Pieces {
 }
 
 impl Pieces {
-    pub(crate) fn new(body: Body) -> Self {
+    /// All of `body`.
+    #[must_use]
+    pub fn new(body: Body) -> Self {
         Self { body, rest: Bytes::new(), ended: false }
     }
 
     /// Whether no piece follows the last one.
-    pub(crate) fn ended(&self) -> bool {
+    #[must_use]
+    pub fn ended(&self) -> bool {
         self.ended
     }
 
-    /// The next piece, shorter than `size` only at the end.
+    /// The next piece, shorter than `size` bytes only at the end. Not cancel safe: what a dropped call has
+    /// read is lost.
     ///
     /// # Errors
     ///
     /// Whatever the body fails with.
-    pub(crate) async fn next(&mut self, size: usize) -> Result<Bytes> {
+    pub async fn next(&mut self, size: usize) -> Result<Bytes> {
         self.refill().await?;
         let mut piece = self.rest.split_to(self.rest.len().min(size));
         self.refill().await?;
