@@ -2,9 +2,42 @@
 
 use std::time::Duration;
 
-use super::{Emulator, Install, Ready};
+use super::{Emulator, Install, Ready, Stores};
 
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Buckets of S3. Neither emulator looks at the signatures of headers.
+const BUCKETS: Stores = Stores {
+    url: "{endpoint}/{store}",
+    authorization: "AWS4-HMAC-SHA256 Credential=test/20261121/us-east-1/s3/aws4_request, \
+                    SignedHeaders=host, Signature=0",
+    settings: &[
+        ("provider", "s3"),
+        ("bucket", "{store}"),
+        ("region", "us-east-1"),
+        ("endpoint", "{endpoint}"),
+        ("access_key_id", "test"),
+        ("secret_access_key", "test"),
+    ],
+};
+
+/// Containers of the account that Azurite has by itself, with the key that is documented, and a shared
+/// access signature by that key.
+const CONTAINERS: Stores = Stores {
+    url: "{endpoint}/devstoreaccount1/{store}?restype=container&sv=2022-11-02&ss=b&srt=sco&sp=rwdlac\
+          &se=2999-01-01T00%3A00%3A00Z&sig=qzjP0%2FsiTqNVdOWkrn9NyNcmsqdEe%2BhJBYV7umc843Y%3D",
+    authorization: "",
+    settings: &[
+        ("provider", "azblob"),
+        ("account", "devstoreaccount1"),
+        ("container", "{store}"),
+        ("endpoint", "{endpoint}/devstoreaccount1"),
+        (
+            "account_key",
+            "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
+        ),
+    ],
+};
 
 /// MiniStack: services of AWS.
 pub static MINISTACK: Emulator = Emulator {
@@ -26,6 +59,7 @@ pub static MINISTACK: Emulator = Emulator {
     ports: 1,
     ready: Ready { path: "/_ministack/ready", status: Some(200) },
     patience: PATIENCE,
+    stores: Some(BUCKETS),
 };
 
 /// Moto as a server: services of AWS. It answers one request after the other; `serve.py` says why.
@@ -41,6 +75,7 @@ pub static MOTO: Emulator = Emulator {
     ports: 1,
     ready: Ready { path: "/moto-api/", status: None },
     patience: PATIENCE,
+    stores: Some(BUCKETS),
 };
 
 /// Azurite: storage of Azure. Its ports are those of blobs, queues and tables, in this order.
@@ -76,6 +111,7 @@ pub static AZURITE: Emulator = Emulator {
     ports: 3,
     ready: Ready { path: "/", status: None },
     patience: PATIENCE,
+    stores: Some(CONTAINERS),
 };
 
 #[cfg(test)]

@@ -16,35 +16,34 @@ const LONGEST: usize = 1024;
 /// # Errors
 ///
 /// When nobody answers in time, or not in HTTP.
-pub fn get(url: &str) -> io::Result<u16> {
+pub(crate) fn get(url: &str) -> io::Result<u16> {
     request("GET", url, "", LIMIT)
 }
 
-/// Sends a PUT without content to `url`, and returns the status code.
+/// Sends a PUT without content to `url`, with the value of an `Authorization` header, and returns the
+/// status code. Without that header where the value is empty.
 ///
 /// # Errors
 ///
 /// As [`get`].
-pub fn put(url: &str) -> io::Result<u16> {
-    request("PUT", url, "", LIMIT)
+pub(crate) fn put(url: &str, authorization: &str) -> io::Result<u16> {
+    request("PUT", url, &header(authorization), LIMIT)
 }
 
-/// As [`put`], with the value of an `Authorization` header.
+/// Sends a DELETE to `url`, likewise.
 ///
 /// # Errors
 ///
 /// As [`get`].
-pub fn put_as(url: &str, authorization: &str) -> io::Result<u16> {
-    request("PUT", url, &format!("Authorization: {authorization}\r\n"), LIMIT)
+pub(crate) fn delete(url: &str, authorization: &str) -> io::Result<u16> {
+    request("DELETE", url, &header(authorization), LIMIT)
 }
 
-/// Sends a DELETE to `url`, and returns the status code.
-///
-/// # Errors
-///
-/// As [`get`].
-pub fn delete(url: &str) -> io::Result<u16> {
-    request("DELETE", url, "", LIMIT)
+fn header(authorization: &str) -> String {
+    match authorization {
+        "" => String::new(),
+        value => format!("Authorization: {value}\r\n"),
+    }
 }
 
 fn request(method: &str, url: &str, headers: &str, limit: Duration) -> io::Result<u16> {
@@ -131,11 +130,13 @@ mod tests {
         assert!(asked.starts_with("GET /a?b HTTP/1.1\r\nHost: 127.0.0.1:"), "{asked}");
         assert!(asked.contains("\r\nConnection: close\r\n"), "{asked}");
         let (endpoint, asked) = answering(&["HTTP/1.0 200\r\n\r\n"]);
-        assert_eq!(put(&endpoint).unwrap(), 200);
+        assert_eq!(put(&endpoint, "").unwrap(), 200);
         assert!(asked.join().unwrap().starts_with("PUT / HTTP/1.1\r\n"));
         let (endpoint, asked) = answering(&["HTTP/1.0 202\r\n\r\n"]);
-        assert_eq!(delete(&endpoint).unwrap(), 202);
-        assert!(asked.join().unwrap().starts_with("DELETE / HTTP/1.1\r\n"));
+        assert_eq!(delete(&endpoint, "me").unwrap(), 202);
+        let asked = asked.join().unwrap();
+        assert!(asked.starts_with("DELETE / HTTP/1.1\r\n"), "{asked}");
+        assert!(asked.contains("\r\nAuthorization: me\r\n"), "{asked}");
     }
 
     #[test]

@@ -165,6 +165,7 @@ mod tests {
         ports: 1,
         ready: Ready { path: "/", status: None },
         patience: Duration::from_secs(1),
+        stores: None,
     };
 
     #[test]

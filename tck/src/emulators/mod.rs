@@ -7,7 +7,7 @@
 //! handle is dropped or the process that started it dies, however it dies (`supervised`).
 
 mod catalogue;
-pub mod http;
+pub(crate) mod http;
 mod install;
 mod ports;
 mod server;
@@ -45,6 +45,8 @@ pub struct Emulator {
     pub ready: Ready,
     /// How long it may take to be ready.
     pub patience: Duration,
+    /// What a store is on it; `None` where nothing is stored.
+    pub stores: Option<Stores>,
 }
 
 impl Emulator {
@@ -89,4 +91,15 @@ pub struct Ready {
     pub path: &'static str,
     /// The status code of the answer; `None`: any.
     pub status: Option<u16>,
+}
+
+/// Stores on an emulator: buckets, or containers. `{endpoint}` and `{store}` are filled in.
+#[derive(Clone, Copy, Debug)]
+pub struct Stores {
+    /// What a PUT makes and a DELETE removes.
+    pub url: &'static str,
+    /// The value of the `Authorization` header of both; none where it is empty.
+    pub authorization: &'static str,
+    /// How a provider is configured to use one: names and values.
+    pub settings: &'static [(&'static str, &'static str)],
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use omni_contracts::{Error, ErrorKind, Result};
 
 use super::supervised::{PAUSE, Supervised};
-use super::{Emulator, Install, http, install, ports};
+use super::{Emulator, Install, Stores, http, install, ports};
 
 /// How many times a server is started that ends before it is ready.
 const ATTEMPTS: usize = 3;
@@ -16,8 +16,10 @@ const ATTEMPTS: usize = 3;
 /// A server that answers. One that was started here ends when this is dropped.
 #[derive(Debug)]
 pub struct Server {
+    name: &'static str,
     endpoints: Vec<String>,
     variable: String,
+    stores: Option<Stores>,
     /// `None` for a server that another process started.
     _running: Option<Supervised>,
 }
@@ -33,6 +35,53 @@ impl Server {
     #[must_use]
     pub fn endpoints(&self) -> &[String] {
         &self.endpoints
+    }
+
+    /// Makes a store, which may be there already, and returns the settings by which a provider uses it.
+    /// Blocks.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` when the server makes none; `Unsupported` when it is for something else.
+    pub fn make_store(&self, name: &str) -> Result<Vec<(&'static str, String)>> {
+        let stores = self.ask(http::put, name, 409)?;
+        let filled = |&(setting, value)| (setting, self.fill_in(value, name));
+        Ok(stores.settings.iter().map(filled).collect())
+    }
+
+    /// Removes a store, which may be gone already. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`make_store`](Self::make_store).
+    pub fn remove_store(&self, name: &str) -> Result<()> {
+        self.ask(http::delete, name, 404).map(drop)
+    }
+
+    /// Asks for the URL of a store; `done` is the status of what is done already.
+    fn ask(
+        &self,
+        ask: fn(&str, &str) -> std::io::Result<u16>,
+        name: &str,
+        done: u16,
+    ) -> Result<&Stores> {
+        let Some(stores) = &self.stores else {
+            let problem = format!("{} has no stores", self.name);
+            return Err(Error::new(ErrorKind::Unsupported, problem));
+        };
+        let failed = |problem: &dyn std::fmt::Display| {
+            let problem = format!("store {name} on {}: {problem}", self.name);
+            Error::new(ErrorKind::Unavailable, problem)
+        };
+        match ask(&self.fill_in(stores.url, name), stores.authorization) {
+            Ok(status) if status / 100 == 2 || status == done => Ok(stores),
+            Ok(status) => Err(failed(&format_args!("status {status}"))),
+            Err(error) => Err(failed(&error)),
+        }
+    }
+
+    fn fill_in(&self, text: &str, store: &str) -> String {
+        text.replace("{endpoint}", self.endpoint()).replace("{store}", store)
     }
 
     /// Makes the process that `command` starts use this server: for [`Subject::prepare_worker`].
@@ -133,7 +182,7 @@ impl Emulator {
                 None => thread::sleep(PAUSE),
             }
         }
-        Ok(Server { endpoints, variable: self.variable(), _running: Some(running) })
+        Ok(self.server(endpoints, Some(running)))
     }
 
     fn connect(&self, endpoints: &str) -> std::result::Result<Server, String> {
@@ -150,9 +199,14 @@ impl Emulator {
             return Err(form());
         }
         match self.is_ready(&endpoints) {
-            true => Ok(Server { endpoints, variable: self.variable(), _running: None }),
+            true => Ok(self.server(endpoints, None)),
             false => Err(format!("no {} answers at {}", self.name, endpoints.join(" "))),
         }
+    }
+
+    fn server(&self, endpoints: Vec<String>, running: Option<Supervised>) -> Server {
+        let Self { name, stores, .. } = *self;
+        Server { name, endpoints, variable: self.variable(), stores, _running: running }
     }
 
     /// Whether the first port answers as it should, and the others at all.

@@ -1,8 +1,10 @@
 //! One server for everybody in this process.
 
 use std::process::Command;
+use std::sync::Arc;
 
 use omni_contracts::{Error, ErrorKind, Result};
+use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 
 use super::{Emulator, Server};
@@ -24,7 +26,7 @@ use super::{Emulator, Server};
 #[derive(Debug)]
 pub struct Shared {
     emulator: &'static Emulator,
-    server: OnceCell<Server>,
+    server: OnceCell<Arc<Server>>,
 }
 
 impl Shared {
@@ -49,12 +51,45 @@ impl Shared {
     ///
     /// [`Subject::prepare`]: crate::Subject::prepare
     pub async fn get(&self) -> Result<&Server> {
+        self.started().await.map(|server| &**server)
+    }
+
+    async fn started(&self) -> Result<&Arc<Server>> {
         let emulator = self.emulator;
-        let start = async move {
-            let starting = tokio::task::spawn_blocking(move || emulator.connect_or_start());
-            starting.await.map_err(|panic| Error::new(ErrorKind::Internal, panic.to_string()))?
-        };
+        let start = blocking(move || emulator.connect_or_start().map(Arc::new));
         self.server.get_or_try_init(|| start).await
+    }
+
+    /// Makes the store of a check, as [`Server::make_store`], and returns the settings of a provider.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get) and [`Server::make_store`]; `Configuration` for other settings than those
+    /// of the emulator.
+    pub async fn make_store<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
+        let settings = self.on_store(name, Server::make_store).await?;
+        let settings = settings.into_iter().filter(|&(setting, _)| setting != "provider");
+        serde_json::from_value(settings.collect())
+            .map_err(|error| Error::new(ErrorKind::Configuration, error.to_string()))
+    }
+
+    /// Removes the store of a check, as [`Server::remove_store`].
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get) and [`Server::remove_store`].
+    pub async fn remove_store(&self, name: &str) -> Result<()> {
+        self.on_store(name, Server::remove_store).await
+    }
+
+    /// Names of stores have small letters alone.
+    async fn on_store<T: Send + 'static>(
+        &self,
+        name: &str,
+        work: fn(&Server, &str) -> Result<T>,
+    ) -> Result<T> {
+        let (server, name) = (Arc::clone(self.started().await?), name.to_ascii_lowercase());
+        blocking(move || work(&server, &name)).await
     }
 
     /// Makes the process that `command` starts use the same server, if there is one already.
@@ -63,4 +98,11 @@ impl Shared {
             server.hand_on(command);
         }
     }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let working = tokio::task::spawn_blocking(work);
+    working.await.map_err(|panic| Error::new(ErrorKind::Internal, panic.to_string()))?
 }

@@ -192,7 +192,7 @@ impl Gcs {
         let failed = |kind, problem: String| {
             Err(Error::new(kind, format!("the bucket {name} was not made: {problem}")))
         };
-        match crate::emulators::http::put(&url) {
+        match crate::emulators::http::put(&url, "") {
             Ok(200 | 409) => Ok(()),
             Ok(400) => {
                 failed(ErrorKind::InvalidArgument, "no bucket may have that name".to_owned())
