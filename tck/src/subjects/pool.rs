@@ -32,6 +32,8 @@ pub struct Pool<F> {
     idle: Mutex<Vec<usize>>,
     /// Which of the stores a place has.
     leases: Mutex<HashMap<String, usize>>,
+    /// Why stores are not used any more.
+    unfit: Mutex<Vec<String>>,
 }
 
 impl<F, Opening> Pool<F>
@@ -52,6 +54,7 @@ where
             free: Semaphore::new(stores.len()),
             idle: Mutex::new((0..stores.len()).collect()),
             leases: Mutex::new(leases.unwrap_or_default()),
+            unfit: Mutex::new(Vec::new()),
             stores,
         }
     }
@@ -76,7 +79,8 @@ where
 
     async fn lease(&self, place: &Place<'_>) -> Result<usize> {
         let permit = self.free.acquire().await;
-        permit.map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?.forget();
+        let none_left = |_| Error::new(ErrorKind::Unavailable, locked(&self.unfit).join("; "));
+        permit.map_err(none_left)?.forget();
         let mut leases = locked(&self.leases);
         if let Some(index) = leases.get(place.store) {
             self.free.add_permits(1);
@@ -138,18 +142,44 @@ where
     }
 
     async fn free(&self, place: &Place<'_>) -> Result<()> {
-        let Some(index) = self.leased(place) else { return Ok(()) };
-        empty(&*self.store(index).await?).await?;
-        locked(&self.leases).remove(place.store);
-        locked(&self.idle).push(index);
-        self.free.add_permits(1);
-        Ok(())
+        let Some(index) = locked(&self.leases).remove(place.store) else { return Ok(()) };
+        let slow = "emptying it took too long".to_owned();
+        let mut emptying = Emptying { pool: self, index, problem: Some(slow) };
+        let emptied = match self.store(index).await {
+            Ok(store) => empty(&*store).await,
+            Err(error) => Err(error),
+        };
+        emptying.problem = emptied.as_ref().err().map(ToString::to_string);
+        emptied
     }
 
     fn prepare_worker(&self, command: &mut Command) {
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         if let Ok(leases) = serde_json::to_string(&*locked(&self.leases)) {
             command.env(LEASES, leases);
+        }
+    }
+}
+
+/// A store on its way back, however that ends. With the last one lost, nobody waits for another.
+struct Emptying<'a, F> {
+    pool: &'a Pool<F>,
+    index: usize,
+    problem: Option<String>,
+}
+
+impl<F> Drop for Emptying<'_, F> {
+    fn drop(&mut self) {
+        let Self { pool, index, problem } = self;
+        let Some(problem) = problem else {
+            locked(&pool.idle).push(*index);
+            pool.free.add_permits(1);
+            return;
+        };
+        let mut unfit = locked(&pool.unfit);
+        unfit.push(format!("{} cannot be emptied: {problem}", pool.stores[*index]));
+        if unfit.len() == pool.stores.len() {
+            pool.free.close();
         }
     }
 }

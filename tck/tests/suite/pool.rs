@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use omni_contracts::Body;
 use omni_contracts::storage::{Key, ListRequest, PutOptions, StorageProvider};
+use omni_contracts::{Body, Error, ErrorKind};
 use omni_provider_memory::{MemorySettings, MemoryStorage};
+use tck::report::ClauseReport;
 use tck::subjects::Pool;
 use tck::{Evidence, Options, Subject, Verdict, certify};
 
@@ -62,4 +65,29 @@ async fn a_store_that_holds_something_is_refused_and_not_touched() {
     let why = report.unreachable.unwrap();
     assert!(why.contains("\"precious\"") && why.contains("two"), "{why}");
     assert!(stores["two"].head(&key, &Default::default()).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stores_that_cannot_be_emptied_end_the_run() {
+    let opened = AtomicUsize::new(0);
+    let open = move |name: &str| {
+        let opened = opened.fetch_add(1, Ordering::Relaxed);
+        let lost = Error::new(ErrorKind::Unavailable, format!("{name} is lost"));
+        async move {
+            let store: Arc<dyn StorageProvider> =
+                Arc::new(MemoryStorage::new(MemorySettings::default()));
+            if opened < 6 { Ok(store) } else { Err(lost) }
+        }
+    };
+    let evidence = Evidence::Configured { provider: "memory".to_owned() };
+    let subject = Arc::new(Pool::new("pool", evidence, vec!["one".into(), "two".into()], open));
+    let options = options(&["STO-00", "STO-01", "STO-08"]);
+    let run = move || certify(subject, &options, &mut |_| {});
+    let begun = Instant::now();
+    let report = tokio::task::spawn_blocking(run).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(30), "nobody waits for a store");
+    assert_eq!(report.verdict(), Verdict::NotCertified);
+    let explained: Vec<_> = report.clauses.iter().filter_map(ClauseReport::explain).collect();
+    let why = "cannot be emptied: unavailable: one is lost";
+    assert!(explained.iter().any(|text| text.contains(why)), "{explained:?}");
 }

@@ -43,7 +43,9 @@ impl S3Storage {
             entries.push(ListEntry::Object(ObjectEntry {
                 key: Key::native(decoded(key, encoding)?),
                 size: size.ok_or_else(|| describe::unexpected("an entry has no size"))?,
-                version: describe::version(object.e_tag())?,
+                version: describe::version(object.e_tag()).map_err(|_| {
+                    describe::unexpected(format!("the service lists {key:?} without an entity tag"))
+                })?,
                 modified: describe::time(object.last_modified())?,
             }));
         }

@@ -1,6 +1,7 @@
 //! What the service says, in the terms of the contract. The only place that reads its codes; the table
 //! for people is `docs/guides/errors.md`.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use google_cloud_gax::error::rpc::Code;
@@ -54,8 +55,7 @@ pub(crate) fn translate(error: &SdkError, intent: Intent, settings: &GcsSettings
     } else if never_sent(error) {
         unreachable(settings)
     } else {
-        let broken = Error::new(ErrorKind::Unavailable, "the connection broke off");
-        in_doubt(broken, intent)
+        in_doubt(Error::new(ErrorKind::Unavailable, broken_off(settings)), intent)
     };
     translated.with_source(causes(error))
 }
@@ -73,6 +73,18 @@ fn unreachable(settings: &GcsSettings) -> Error {
         false => format!("{contents} or {control}"),
     };
     Error::new(ErrorKind::Unavailable, format!("the service cannot be reached at {place}"))
+}
+
+/// Some servers that stand in for Google's have the older interface alone, and hang up.
+fn broken_off(settings: &GcsSettings) -> Cow<'static, str> {
+    match settings.control_endpoint() {
+        None => "the connection broke off".into(),
+        Some(place) => format!(
+            "the connection broke off; does {place} speak gRPC, by which everything but contents is \
+             asked? `control_endpoint` says where"
+        )
+        .into(),
+    }
 }
 
 fn unauthenticated(error: &SdkError) -> Error {
@@ -99,31 +111,24 @@ fn in_doubt(error: Error, intent: Intent) -> Error {
 }
 
 fn is_mismatch(error: &SdkError) -> bool {
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        if let Some(google_cloud_storage::error::WriteError::ChecksumMismatch { .. }) =
-            error.downcast_ref()
-        {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
+    use google_cloud_storage::error::WriteError;
+    let mismatch = |cause: &WriteError| matches!(cause, WriteError::ChecksumMismatch { .. });
+    any_cause(error, |cause| cause.downcast_ref().is_some_and(mismatch))
 }
 
 /// Whether the chain of causes says that no connection was made.
 fn never_sent(error: &SdkError) -> bool {
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let refused = error
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused);
-        if refused || error.to_string().contains("dns error") {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
+    any_cause(error, |cause| {
+        cause
+            .downcast_ref()
+            .is_some_and(|io: &std::io::Error| io.kind() == std::io::ErrorKind::ConnectionRefused)
+            || cause.to_string().contains("dns error")
+    })
+}
+
+fn any_cause(error: &SdkError, is: impl Fn(&(dyn std::error::Error + 'static)) -> bool) -> bool {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes.into_iter().any(is)
 }
 
 fn causes(error: &SdkError) -> String {

@@ -60,6 +60,24 @@ async fn a_service_that_is_silent_is_given_up() {
     drop(listener);
 }
 
+#[tokio::test]
+async fn a_service_that_speaks_http_1_alone_is_told() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        // A server reads the beginning of HTTP/2 as a request of a version that it does not know.
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(b"HTTP/1.0 505 Invalid version\r\n\r\n");
+            let _ = stream.read(&mut [0; 1024]);
+        }
+    });
+    let error = open(endpoint.clone(), Duration::from_secs(20)).await.check().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+    assert!(error.message().contains(&format!("does {endpoint} speak gRPC")), "{error:?}");
+}
+
 const CONTENT: &[u8] = b"the quick brown fox";
 const GENERATION: i64 = 7;
 
