@@ -15,8 +15,8 @@ use futures_util::TryStreamExt;
 use futures_util::future::try_join;
 use indicatif::ProgressBar;
 use omni_storage::{
-    Capability, Error, ErrorKind, Key, ObjectEntry, Operation, Result, Version, WriteCondition,
-    WriteId, transfer,
+    Capability, Crc32c, Error, ErrorKind, Key, ObjectEntry, ObjectMeta, Operation, Result, Version,
+    WriteCondition, WriteId, transfer,
 };
 
 pub(crate) use filter::Filter;
@@ -198,7 +198,8 @@ impl Job {
         format!("{}{name}", self.target.folder)
     }
 
-    /// Whether content and attributes are the same. Without two checksums to compare, they are not.
+    /// Whether content and attributes are the same. A content that is stored without a checksum, as by
+    /// other programs, is read for it.
     async fn equal(&self, source: &ObjectEntry, target: &ObjectEntry) -> Result<bool> {
         if source.size != target.size {
             return Ok(false);
@@ -209,10 +210,38 @@ impl Job {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             both => both?,
         };
-        Ok(one.size == other.size
-            && one.checksum.is_some()
-            && one.checksum == other.checksum
-            && one.attributes == other.attributes)
+        if one.size != other.size || one.attributes != other.attributes {
+            return Ok(false);
+        }
+        let one = self.checksum(&self.source, &source.key, &one);
+        let other = self.checksum(&self.target, &target.key, &other);
+        match try_join(one, other).await {
+            // Written or deleted meanwhile.
+            Err(error) if is_gone(&error) => Ok(false),
+            Err(error) => Err(error),
+            Ok((one, other)) => Ok(one == other),
+        }
+    }
+
+    async fn checksum(&self, side: &Side, key: &Key, meta: &ObjectMeta) -> Result<Crc32c> {
+        if let Some(checksum) = meta.checksum {
+            return Ok(checksum);
+        }
+        let get = side.storage.get(key);
+        let get = match side.storage.capabilities().has(Capability::ConditionalRead) {
+            true => get.if_match(meta.version.clone()),
+            false => get,
+        };
+        let object = get.await?;
+        if object.meta().version != meta.version {
+            return Err(Error::new(ErrorKind::PreconditionFailed, "the object was replaced"));
+        }
+        let (mut content, mut checksum) = (object.stream(), Crc32c::default());
+        while let Some(chunk) = content.try_next().await? {
+            self.pace.take(chunk.len() as u64).await;
+            checksum.update(&chunk);
+        }
+        Ok(checksum)
     }
 
     async fn perform(&self, pair: &Pair, action: Action, bar: &ProgressBar) -> Result<Done> {
@@ -279,9 +308,7 @@ impl Job {
                 }
                 Err(error) => error,
             };
-            let moved = error.operation() == Some(Operation::Get)
-                && matches!(error.kind(), ErrorKind::PreconditionFailed | ErrorKind::NotFound);
-            if !moved {
+            if error.operation() != Some(Operation::Get) || !is_gone(&error) {
                 return Err(error);
             }
             match self.source.storage.head(&source.key).await {
@@ -308,4 +335,9 @@ impl Job {
             }
         }
     }
+}
+
+/// Whether the version that was asked for is not there any more.
+fn is_gone(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::PreconditionFailed | ErrorKind::NotFound)
 }

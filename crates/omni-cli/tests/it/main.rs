@@ -1,6 +1,8 @@
 //! The `omni` command as a user runs it: a process, its output and its exit code.
 
 mod certify;
+#[cfg(feature = "aws")]
+mod clouds;
 mod configuration;
 mod interrupt;
 mod objects;
