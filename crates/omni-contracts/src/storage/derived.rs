@@ -7,10 +7,10 @@ use futures_core::Stream;
 use futures_util::{TryStreamExt, stream};
 
 use super::{
-    ByteRange, Capability, Deleted, GetOptions, Key, ListEntry, ListRequest, PageToken,
-    ReadCondition, StorageProvider,
+    ByteRange, Capability, Deleted, GetOptions, Key, ListEntry, ListRequest, ObjectMeta, PageToken,
+    ReadCondition, StorageProvider, Written,
 };
-use crate::{Error, ErrorKind, Result};
+use crate::{Effect, Error, ErrorKind, Result};
 
 /// Streams all pages of a listing; holds one page in memory at a time (clause `STO-094`).
 /// [`ListRequest::limit`] is the page size. Ends after the first error.
@@ -128,6 +128,29 @@ pub async fn read_ranges(
     Ok(exact.iter().map(slice).collect())
 }
 
+/// What became of a put with a write id that ended with `refused`: a failed condition may be the work of
+/// the caller's own write, whose answer he never saw (clauses `STO-065` and `STO-067`). `look` describes what is stored,
+/// and says whether that write stored it. For implementations of [`StorageProvider::put`].
+///
+/// # Errors
+///
+/// `refused`, when another write is stored or none; when that cannot be found out, what looking failed
+/// with, and the effect is unknown: never that somebody else was first.
+pub async fn resolve_refused(
+    refused: Error,
+    look: impl Future<Output = Result<(ObjectMeta, bool)>>,
+) -> Result<Written> {
+    if !matches!(refused.kind(), ErrorKind::AlreadyExists | ErrorKind::PreconditionFailed) {
+        return Err(refused);
+    }
+    match look.await {
+        Ok((meta, true)) => Ok(meta.written()),
+        Ok((_, false)) => Err(refused),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(refused),
+        Err(error) => Err(error.with_effect(Effect::Unknown)),
+    }
+}
+
 /// Joins ranges that overlap or are at most `gap` bytes apart, in ascending order; empty ones vanish.
 #[must_use]
 pub fn coalesced_ranges(ranges: &[Range<u64>], gap: u64) -> Vec<Range<u64>> {
@@ -148,6 +171,30 @@ pub fn coalesced_ranges(ranges: &[Range<u64>], gap: u64) -> Vec<Range<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_refused_write_is_the_callers_own_or_not_or_unknown() {
+        let refused = || Error::new(ErrorKind::AlreadyExists, "an object has this key");
+        let stored = ObjectMeta {
+            size: 1,
+            version: super::super::Version::new("v").unwrap(),
+            modified: std::time::UNIX_EPOCH,
+            checksum: None,
+            attributes: super::super::Attributes::none(),
+        };
+        let look = |outcome| std::future::ready(outcome);
+        let own = resolve_refused(refused(), look(Ok((stored.clone(), true)))).await;
+        assert_eq!(own.unwrap(), stored.written());
+        let missing = Err(Error::new(ErrorKind::NotFound, "gone"));
+        for found in [Ok((stored, false)), missing] {
+            let other = resolve_refused(refused(), look(found)).await.unwrap_err();
+            assert_eq!(other.kind(), ErrorKind::AlreadyExists);
+        }
+        let lost = Err(Error::new(ErrorKind::Unavailable, "lost"));
+        let unknown = resolve_refused(refused(), look(lost)).await.unwrap_err();
+        assert_eq!(unknown.kind(), ErrorKind::Unavailable);
+        assert_eq!((unknown.effect(), unknown.is_retryable()), (Effect::Unknown, true));
+    }
 
     #[test]
     fn coalesces_within_the_gap() {

@@ -21,7 +21,7 @@ mod resume;
 pub use attributes::{Attributes, MAX_METADATA_BYTES, MAX_METADATA_ENTRIES};
 pub use capability::{Capabilities, Capability, Durability, Limits};
 pub use checksum::{Crc32c, verified};
-pub use derived::{coalesced_ranges, delete_prefix, list_all, read_ranges};
+pub use derived::{coalesced_ranges, delete_prefix, list_all, read_ranges, resolve_refused};
 pub use intercept::Intercepted;
 pub use key::Key;
 pub use list::{

@@ -7,7 +7,7 @@ use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use bytes::Bytes;
 use omni_contracts::storage::{
     Capability, Crc32c, DeleteOptions, Deleted, Key, Part, PartNumber, PutOptions, ReadCondition,
-    Version, WriteCondition, Written,
+    Version, WriteCondition, Written, resolve_refused,
 };
 use omni_contracts::{Body, Error, ErrorKind, Operation, Pieces, Result};
 use tokio::task::{JoinError, JoinSet};
@@ -99,17 +99,12 @@ impl S3Storage {
             self.put_parts(key, first, pieces, part_size, options, &terms).await
         };
         match (stored, &options.write_id) {
-            (Err(error), Some(id))
-                if matches!(
-                    error.kind(),
-                    ErrorKind::AlreadyExists | ErrorKind::PreconditionFailed
-                ) =>
-            {
-                // Perhaps the caller's own write, whose answer he never saw.
-                match self.bucket.describe(key, &ReadCondition::default()).await {
-                    Ok((meta, own)) if own.was_written_by(key, id) => Ok(meta.written()),
-                    _ => Err(error),
-                }
+            (Err(refused), Some(id)) => {
+                let look = async {
+                    let (meta, own) = self.bucket.describe(key, &ReadCondition::default()).await?;
+                    Ok((meta, own.was_written_by(key, id)))
+                };
+                resolve_refused(refused, look).await
             }
             (stored, _) => stored,
         }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use omni_contracts::storage::{
-    DeleteOptions, GetOptions, PutOptions, StorageProvider, Version, WriteCondition,
+    DeleteOptions, GetOptions, PutOptions, StorageProvider, Version, WriteCondition, WriteId,
 };
 use omni_contracts::{Body, Effect, Error, ErrorKind};
 use omni_provider_aws::S3Storage;
@@ -101,6 +101,22 @@ async fn a_refused_condition_is_told_by_what_was_asked() {
     let delete = DeleteOptions { if_match: version, ..DeleteOptions::default() };
     let error = store.delete(&key(), &delete).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PreconditionFailed);
+}
+
+#[tokio::test]
+async fn a_write_that_cannot_be_told_from_anothers_is_in_doubt() {
+    // The first answer was lost; the repetition is refused, and looking who wrote fails, too.
+    let server = Script::new(|number, _| match number {
+        0 => Reply::of(412, &[], &refusal("PreconditionFailed")),
+        _ => Reply::Bytes(Vec::new()),
+    })
+    .await;
+    let store = open(&server.endpoint).await;
+    let (condition, id) = (WriteCondition::IfAbsent, WriteId::new("mine").unwrap());
+    let create = PutOptions { condition, write_id: Some(id), ..PutOptions::default() };
+    let error = store.put(&key(), Body::from("x"), &create).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::Unknown));
+    assert_eq!(server.asked().len(), 2);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use azure_core::http::Method;
 use bytes::Bytes;
 use omni_contracts::storage::{
     Attributes, Crc32c, Key, PutOptions, ReadCondition, Version, WriteCondition, Written,
+    resolve_refused,
 };
 use omni_contracts::{Body, Error, ErrorKind, Pieces, Result};
 
@@ -111,17 +112,13 @@ impl BlobStorage {
         options.expect_supported(&self.capabilities)?;
         let terms = Terms::new(&options.condition)?;
         match (self.put_body(key, body, options, &terms).await, &options.write_id) {
-            (Err(error), Some(id))
-                if matches!(
-                    error.kind(),
-                    ErrorKind::AlreadyExists | ErrorKind::PreconditionFailed
-                ) =>
-            {
-                // Perhaps the caller's own write, whose answer he never saw.
-                match self.container.describe(key, &ReadCondition::default()).await {
-                    Ok((meta, own)) if own.was_written_by(key, id) => Ok(meta.written()),
-                    _ => Err(error),
-                }
+            (Err(refused), Some(id)) => {
+                let look = async {
+                    let container = &self.container;
+                    let (meta, own) = container.describe(key, &ReadCondition::default()).await?;
+                    Ok((meta, own.was_written_by(key, id)))
+                };
+                resolve_refused(refused, look).await
             }
             (stored, _) => stored,
         }

@@ -51,7 +51,8 @@ pub(crate) fn translate(error: &SdkError, intent: Intent, settings: &GcsSettings
         Error::new(ErrorKind::Corrupt, "what is stored is not what was sent")
             .with_effect(Effect::Yes)
     } else if error.is_deserialization() {
-        in_doubt(Error::new(ErrorKind::Internal, "the answer cannot be read"), intent)
+        // As a rule it was cut off.
+        in_doubt(Error::new(ErrorKind::Unavailable, "the answer cannot be read"), intent)
     } else if never_sent(error) {
         unreachable(settings)
     } else {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use google_cloud_storage::builder::storage::WriteObject;
 use google_cloud_storage::model::Object;
 use omni_contracts::storage::{
-    Attributes, Crc32c, Key, PutOptions, Version, WriteCondition, Written,
+    Attributes, Crc32c, Key, PutOptions, Version, WriteCondition, Written, resolve_refused,
 };
 use omni_contracts::{Body, Error, ErrorKind, Result};
 
@@ -83,12 +83,12 @@ impl GcsStorage {
         };
         let stored = self.bucket.store(body, draft).await;
         match (stored, &options.write_id) {
-            (Err(error), Some(id)) if is_refused(&error) => {
-                // Perhaps by our own write, whose answer was lost.
-                match self.bucket.describe(key).await {
-                    Ok((meta, own)) if own.was_written_by(key, id) => Ok(meta.written()),
-                    _ => Err(error),
-                }
+            (Err(refused), Some(id)) => {
+                let look = async {
+                    let (meta, own) = self.bucket.describe(key).await?;
+                    Ok((meta, own.was_written_by(key, id)))
+                };
+                resolve_refused(refused, look).await
             }
             (stored, _) => stored,
         }
@@ -164,9 +164,4 @@ impl Bucket {
             }
         }
     }
-}
-
-/// Whether a condition was what a write failed by.
-pub(crate) fn is_refused(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::PreconditionFailed)
 }
