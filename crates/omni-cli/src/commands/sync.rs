@@ -8,7 +8,7 @@ use super::Context;
 use crate::address::Address;
 use crate::output::{Exit, Form, Outcome, print, size};
 use crate::progress;
-use crate::sync::{Done, Filter, Job, Pace, Side, Summary};
+use crate::sync::{Done, Filter, Job, Pace, Retry, Side, Summary};
 
 /// Make a folder of one storage equal to a folder of another, or of the same.
 ///
@@ -140,7 +140,7 @@ impl Between {
             filter: filter.map_err(|error| Exit::usage(error.to_string()))?,
             delete,
             parallel: self.parallel.into(),
-            retries: self.retries,
+            retry: Retry(self.retries),
             pace: Pace::new(self.bandwidth),
         })
     }

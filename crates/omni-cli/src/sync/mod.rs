@@ -6,10 +6,11 @@
 mod filter;
 mod pace;
 mod pairs;
+mod retry;
 mod summary;
 
 use std::future::IntoFuture;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::TryStreamExt;
 use futures_util::future::try_join;
@@ -23,6 +24,7 @@ pub(crate) use filter::Filter;
 pub(crate) use pace::Pace;
 pub(crate) use pairs::Side;
 use pairs::{Pair, pairs};
+pub(crate) use retry::Retry;
 pub(crate) use summary::{Done, Summary};
 
 /// How often a source that is written meanwhile is followed.
@@ -38,8 +40,7 @@ pub(crate) struct Job {
     pub(crate) delete: bool,
     /// How many objects at once.
     pub(crate) parallel: usize,
-    /// How often a failure that may pass is tried again.
-    pub(crate) retries: u32,
+    pub(crate) retry: Retry,
     pub(crate) pace: Pace,
 }
 
@@ -77,7 +78,7 @@ impl Job {
     /// Looks at both listings.
     pub(crate) async fn outlook(&self) -> Result<Outlook> {
         let mut outlook = Outlook::default();
-        let mut pairs = std::pin::pin!(self.pairs().await?);
+        let mut pairs = std::pin::pin!(self.pairs());
         while let Some(pair) = pairs.try_next().await? {
             let Some(source) = &pair.source else { continue };
             if let Some(why) = self.refusal(&pair.name, source) {
@@ -135,9 +136,9 @@ impl Job {
         .await
     }
 
-    async fn pairs(&self) -> Result<impl futures_util::Stream<Item = Result<Pair>> + '_> {
+    fn pairs(&self) -> impl futures_util::Stream<Item = Result<Pair>> + '_ {
         let taken = |pair: &Pair| std::future::ready(self.filter.takes(&pair.name));
-        Ok(pairs(&self.source, &self.target).await?.try_filter(taken))
+        pairs(&self.source, &self.target, self.retry).try_filter(taken)
     }
 
     /// Decides about every name, and lets `act` follow; some at once.
@@ -149,14 +150,14 @@ impl Job {
     ) -> Result<Summary> {
         let begun = Instant::now();
         let one = async |pair: Pair| {
-            let done = match self.repeated(async || self.decide(&pair).await).await {
+            let done = match self.retry.repeated(async || self.decide(&pair).await).await {
                 Ok(action) => act(&pair, action).await,
                 Err(error) => Done::Failed(error.to_string()),
             };
             Ok::<_, Error>((pair.name, done))
         };
-        let pairs = self.pairs().await?;
-        let mut outcomes = std::pin::pin!(pairs.map_ok(one).try_buffer_unordered(self.parallel));
+        let mut outcomes =
+            std::pin::pin!(self.pairs().map_ok(one).try_buffer_unordered(self.parallel));
         let mut summary = Summary::default();
         while let Some((name, done)) = outcomes.try_next().await? {
             told(&name, &done);
@@ -251,15 +252,16 @@ impl Job {
             Action::Refuse { why } => Ok(Done::Refused(why)),
             Action::Delete { target } => {
                 let storage = &self.target.storage;
-                self.repeated(async || {
-                    let delete = storage.delete(&target.key);
-                    let unchanged = storage.capabilities().has(Capability::ConditionalDelete);
-                    match unchanged {
-                        true => delete.if_match(target.version.clone()).await,
-                        false => delete.await,
-                    }
-                })
-                .await?;
+                self.retry
+                    .repeated(async || {
+                        let delete = storage.delete(&target.key);
+                        let unchanged = storage.capabilities().has(Capability::ConditionalDelete);
+                        match unchanged {
+                            true => delete.if_match(target.version.clone()).await,
+                            false => delete.await,
+                        }
+                    })
+                    .await?;
                 Ok(Done::Deleted)
             }
             Action::Copy { source, over } => self.copy(pair, source, over, bar).await,
@@ -286,6 +288,7 @@ impl Job {
         for follow in 0..FOLLOWS {
             let id = WriteId::new(format!("{:032x}", rand::random::<u128>()))?;
             let copied = self
+                .retry
                 .repeated(async || {
                     let (pace, bar) = (self.pace.clone(), bar.clone());
                     transfer::copy(&self.source.storage, &source.key, &self.target.storage, &key)
@@ -311,29 +314,14 @@ impl Job {
             if error.operation() != Some(Operation::Get) || !is_gone(&error) {
                 return Err(error);
             }
-            match self.source.storage.head(&source.key).await {
+            let head = async || self.source.storage.head(&source.key).await;
+            match self.retry.repeated(head).await {
                 Ok(meta) => (source.version, source.size) = (meta.version, meta.size),
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Done::Vanished),
                 Err(error) => return Err(error),
             }
         }
         Err(Error::new(ErrorKind::Conflict, "the source is written again and again"))
-    }
-
-    /// Tries again what may pass, after a while that grows.
-    async fn repeated<T>(&self, attempt: impl AsyncFn() -> Result<T>) -> Result<T> {
-        let mut tried = 0;
-        loop {
-            match attempt().await {
-                Err(error) if error.is_retryable() && tried < self.retries => {
-                    let grown = Duration::from_millis(200 << tried.min(6));
-                    let wait = grown.mul_f64(0.5 + 0.5 * rand::random::<f64>());
-                    tokio::time::sleep(error.retry_after().unwrap_or(wait)).await;
-                    tried += 1;
-                }
-                outcome => return outcome,
-            }
-        }
     }
 }
 

@@ -3,8 +3,10 @@
 
 use std::cmp::Ordering;
 
-use futures_util::{Stream, TryStreamExt, stream};
-use omni_storage::{Capability, Entries, ListEntry, ObjectEntry, Result, Storage};
+use futures_util::{Stream, stream};
+use omni_storage::{Capability, ListEntry, ObjectEntry, PageToken, Result, Storage};
+
+use super::Retry;
 
 /// A folder of a storage; empty for the whole of it.
 #[derive(Clone, Debug)]
@@ -23,12 +25,13 @@ pub(crate) struct Pair {
 }
 
 /// Every name of both sides, in order.
-pub(crate) async fn pairs<'a>(
+pub(crate) fn pairs<'a>(
     source: &'a Side,
     target: &'a Side,
-) -> Result<impl Stream<Item = Result<Pair>> + 'a> {
-    let both = (Ordered::new(source).await?, Ordered::new(target).await?);
-    Ok(stream::try_unfold(both, |(mut source, mut target)| async move {
+    retry: Retry,
+) -> impl Stream<Item = Result<Pair>> + 'a {
+    let both = (Ordered::new(source, retry), Ordered::new(target, retry));
+    stream::try_unfold(both, |(mut source, mut target)| async move {
         let order = match (source.peek().await?, target.peek().await?) {
             (None, None) => return Ok(None),
             (Some(_), None) => Ordering::Less,
@@ -47,50 +50,59 @@ pub(crate) async fn pairs<'a>(
             (pair.name, pair.target) = (name, Some(entry));
         }
         Ok(Some((pair, (source, target))))
-    }))
+    })
 }
 
-/// A listing in the order of bytes: as it comes, where the provider promises that.
+/// A listing in the order of bytes: a page at a time, where the provider promises that order; else all
+/// of it is read first.
 struct Ordered<'a> {
-    entries: Source<'a>,
-    folder: &'a str,
+    side: &'a Side,
+    retry: Retry,
+    entries: std::vec::IntoIter<ListEntry>,
+    /// What comes after `entries`; the outer `None` is the end.
+    following: Option<Option<PageToken>>,
     next: Option<(String, ObjectEntry)>,
 }
 
-enum Source<'a> {
-    Listed(Entries<'a>),
-    Sorted(std::vec::IntoIter<ListEntry>),
-}
-
 impl<'a> Ordered<'a> {
-    async fn new(side: &'a Side) -> Result<Self> {
-        let listed = side.storage.list(&side.folder).stream();
-        let entries = if side.storage.capabilities().has(Capability::OrderedList) {
-            Source::Listed(listed)
-        } else {
-            let mut all: Vec<ListEntry> = listed.try_collect().await?;
-            all.sort_by(|one, other| one.name().as_bytes().cmp(other.name().as_bytes()));
-            Source::Sorted(all.into_iter())
-        };
-        Ok(Self { entries, folder: &side.folder, next: None })
+    fn new(side: &'a Side, retry: Retry) -> Self {
+        Self { side, retry, entries: Vec::new().into_iter(), following: Some(None), next: None }
     }
 
     /// The next entry, which stays.
     async fn peek(&mut self) -> Result<Option<&(String, ObjectEntry)>> {
         while self.next.is_none() {
-            let entry = match &mut self.entries {
-                Source::Listed(entries) => entries.next().await.transpose()?,
-                Source::Sorted(entries) => entries.next(),
-            };
-            match entry {
-                None => return Ok(None),
+            match self.entries.next() {
                 Some(ListEntry::Object(object)) => {
-                    let name = object.key.as_str().get(self.folder.len()..).unwrap_or_default();
+                    let folder = &self.side.folder;
+                    let name = object.key.as_str().get(folder.len()..).unwrap_or_default();
                     self.next = Some((name.to_owned(), object));
                 }
                 Some(ListEntry::Prefix(_)) => {}
+                None if self.following.is_none() => return Ok(None),
+                None => self.refill().await?,
             }
         }
         Ok(self.next.as_ref())
+    }
+
+    async fn refill(&mut self) -> Result<()> {
+        let Side { storage, folder } = self.side;
+        let ordered = storage.capabilities().has(Capability::OrderedList);
+        let mut entries = Vec::new();
+        while let Some(token) = self.following.take() {
+            let page = async || storage.list(folder).page(token.clone()).await;
+            let page = self.retry.repeated(page).await?;
+            entries.extend(page.entries);
+            self.following = page.next.map(Some);
+            if ordered {
+                break;
+            }
+        }
+        if !ordered {
+            entries.sort_by(|one, other| one.name().as_bytes().cmp(other.name().as_bytes()));
+        }
+        self.entries = entries.into_iter();
+        Ok(())
     }
 }

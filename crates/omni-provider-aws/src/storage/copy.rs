@@ -95,7 +95,7 @@ impl S3Storage {
         };
         let answer = copy.send().await.map_err(|error| self.translate(error, terms.intent))?;
         let result = answer.copy_object_result();
-        let version = describe::version(result.and_then(|result| result.e_tag()))?;
+        let version = describe::written(result.and_then(|result| result.e_tag()))?;
         if !any || version == source.meta.version {
             let ObjectMeta { size, checksum, .. } = source.meta;
             return Ok(Written { size, version, checksum });

@@ -12,7 +12,7 @@ use aws_sdk_s3::primitives::DateTime;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use omni_contracts::storage::{Attributes, Crc32c, Key, ObjectMeta, Version, WriteId};
-use omni_contracts::{Error, ErrorKind, Result};
+use omni_contracts::{Effect, Error, ErrorKind, Result};
 
 /// The name of Omni's own entry in the user metadata.
 const OWN: &str = "-omni";
@@ -180,6 +180,11 @@ pub(crate) fn version(e_tag: Option<&str>) -> Result<Version> {
     let text = e_tag.ok_or_else(|| unexpected("the answer holds no entity tag"))?;
     let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
     Version::new(inner.unwrap_or(text)).map_err(|_| unexpected("the entity tag is none"))
+}
+
+/// The version that a write has made: without one, nobody knows what it did.
+pub(crate) fn written(e_tag: Option<&str>) -> Result<Version> {
+    version(e_tag).map_err(|error| error.with_effect(Effect::Unknown))
 }
 
 /// The entity tag of a version; `None` when no service can have made it.

@@ -57,9 +57,9 @@ where
         }
         SdkError::ResponseError(context) => {
             let status = context.raw().status().as_u16();
+            // As a rule it was cut off.
             let broken = format!("the answer cannot be read, status {status}");
-            let kind = if status >= 500 { ErrorKind::Unavailable } else { ErrorKind::Internal };
-            in_doubt(Error::new(kind, broken), intent, true)
+            in_doubt(Error::new(ErrorKind::Unavailable, broken), intent, true)
         }
         SdkError::ConstructionFailure(_) => {
             Error::new(ErrorKind::InvalidArgument, "the request cannot be made")

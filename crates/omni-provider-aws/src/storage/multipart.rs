@@ -130,7 +130,7 @@ impl S3Storage {
         Ok(Part {
             number,
             size,
-            version: describe::version(answer.e_tag())?,
+            version: describe::written(answer.e_tag())?,
             checksum: Some(checksum),
         })
     }
@@ -177,7 +177,7 @@ impl S3Storage {
         }
         Ok(Written {
             size: parts.iter().map(|part| part.size).sum(),
-            version: describe::version(answer.e_tag())?,
+            version: describe::written(answer.e_tag())?,
             checksum: joined,
         })
     }

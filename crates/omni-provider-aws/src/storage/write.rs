@@ -128,7 +128,7 @@ impl S3Storage {
             .set_checksum_crc32_c(self.bucket.checksums(describe::checksum_text(checksum)))
             .body(ByteStream::from(content));
         let answer = put.send().await.map_err(|error| self.translate(error, terms.intent))?;
-        Ok(Written { size, version: describe::version(answer.e_tag())?, checksum: Some(checksum) })
+        Ok(Written { size, version: describe::written(answer.e_tag())?, checksum: Some(checksum) })
     }
 
     async fn put_parts(

@@ -163,7 +163,7 @@ async fn what_is_no_answer_of_s3_is_an_error() {
     let server = Script::new(|_, _| Reply::of(200, &[("content-type", "text/html")], html)).await;
     let store = open(&server.endpoint).await;
     let error = put(&store).await;
-    assert_eq!(error.kind(), ErrorKind::Internal, "{error}");
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Internal, Effect::Unknown));
     let listed = store.list(&Default::default()).await;
     assert!(listed.is_err(), "{listed:?}");
 }

@@ -176,7 +176,7 @@ impl Container {
             format!("<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList>{list}</BlockList>");
         let put = self.writing(key)?.query("comp", "blocklist").headers(headers);
         let answer = self.send(terms.on(put).body(list.into()), terms.intent).await?;
-        describe::version(answer.text("etag"))
+        describe::written(answer.text("etag"))
     }
 }
 

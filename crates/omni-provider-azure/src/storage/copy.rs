@@ -126,7 +126,7 @@ impl BlobStorage {
         let change = container.blob(Method::Put, &place)?.query("comp", "properties");
         let change = change.headers(describe::fields(attributes));
         let changed = container.send(change, Intent::Read).await?;
-        let version = describe::version(changed.text("etag"))?;
+        let version = describe::written(changed.text("etag"))?;
         let staged = Source { key: place, version, size: source.size };
         let copied = container.publish(&staged, to, attributes, metadata, terms).await;
         guard.free().await;
@@ -177,7 +177,7 @@ impl Container {
         let copy = self.writing(to)?.header("x-ms-requires-sync", "true").headers(metadata);
         let copy = self.copying(copy, source).await?;
         let answer = self.send(terms.on(copy), terms.intent).await?;
-        describe::version(answer.text("etag"))
+        describe::written(answer.text("etag"))
     }
 
     /// The request with what it copies from.

@@ -181,7 +181,7 @@ impl BlobStorage {
                 }
                 self.container.put_block_list(key, &ids, headers, terms).await?
             }
-            answer => describe::version(answer?.text("etag"))?,
+            answer => describe::written(answer?.text("etag"))?,
         };
         Ok(Written { size, version, checksum: Some(checksum) })
     }

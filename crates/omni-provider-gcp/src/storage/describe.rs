@@ -15,7 +15,7 @@ use google_cloud_wkt::Timestamp;
 use omni_contracts::storage::{
     Attributes, Crc32c, Key, ObjectEntry, ObjectMeta, Version, WriteId, Written,
 };
-use omni_contracts::{Error, ErrorKind, Result};
+use omni_contracts::{Effect, Error, ErrorKind, Result};
 
 /// The name of Omni's own entry in the user metadata.
 const OWN: &str = "-omni";
@@ -171,9 +171,10 @@ pub(crate) fn entry(object: &Object) -> Result<ObjectEntry> {
 
 /// What the answer to a write says of the object.
 pub(crate) fn written(object: &Object) -> Result<Written> {
+    let unknown = |error: Error| error.with_effect(Effect::Unknown);
     Ok(Written {
-        size: size(object)?,
-        version: version(object.generation)?,
+        size: size(object).map_err(unknown)?,
+        version: version(object.generation).map_err(unknown)?,
         checksum: checksum(object),
     })
 }
