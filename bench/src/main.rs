@@ -1,14 +1,20 @@
 //! The benchmarks against the peers, all contestants in one process and one run. Started by
-//! `cargo xtask bench`; writes `docs/reports/bench.md` and `bench.json`.
+//! `cargo xtask bench`; writes `bench.md` and `bench-clouds.md` in `docs/reports`, and their data.
 //!
-//! Options: ids of cases (`B1 B4`) to run only those and write nothing; `--quick` for fewer rounds.
+//! Options: `embedded` or `clouds` first, to run only that half; ids of cases (`B1 B4`) to run only
+//! those and write nothing; `--quick` for fewer rounds, and to write nothing. The clouds need the program
+//! rclone.
 
+mod builds;
 mod layers;
 mod listing;
 mod local;
 mod measure;
 mod memory;
+mod migration;
 mod report;
+mod s3;
+mod server;
 mod suite;
 
 use std::path::Path;
@@ -22,6 +28,10 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
 
+const EMBEDDED: &str = "embedded";
+const CLOUDS: &str = "clouds";
+const GROUPS: &[&str] = &[EMBEDDED, CLOUDS];
+
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {
@@ -31,7 +41,10 @@ fn main() -> ExitCode {
     }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let outcome = runtime.map_err(Failure::from).and_then(|runtime| runtime.block_on(run()));
+    let outcome = runtime.map_err(Failure::from).and_then(|runtime| match server::requested() {
+        true => runtime.block_on(server::serve()),
+        false => runtime.block_on(run()),
+    });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -47,20 +60,32 @@ async fn run() -> Result<(), Failure> {
     let only: Vec<&str> =
         arguments.iter().map(String::as_str).filter(|argument| argument.starts_with('B')).collect();
     let plan = Plan { rounds: if quick { 3 } else { 9 }, only: &only };
-
-    let mut cases: Vec<Case> = Vec::new();
-    cases.extend(memory::cases(&plan).await?);
-    cases.extend(layers::cases(&plan).await?);
-    cases.extend(local::cases(&plan).await?);
-    cases.extend(listing::cases(&plan).await?);
-    cases.extend(suite::cases(&plan).await?);
-
-    let page = report::markdown(&cases);
-    println!("{page}");
-    if only.is_empty() && !quick {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reports");
-        std::fs::write(folder.join("bench.md"), page)?;
-        std::fs::write(folder.join("bench.json"), report::json(&cases)?)?;
+    let report = |name: &str, cases: Vec<Case>| {
+        let page = report::markdown(&cases);
+        println!("{page}");
+        if only.is_empty() && !quick {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reports");
+            std::fs::write(folder.join(format!("{name}.md")), page)?;
+            std::fs::write(folder.join(format!("{name}.json")), report::json(&cases)?)?;
+        }
+        Ok::<_, Failure>(())
+    };
+    let group = arguments.first().map(String::as_str).filter(|first| GROUPS.contains(first));
+    if group.is_none_or(|group| group == EMBEDDED) {
+        let mut cases: Vec<Case> = Vec::new();
+        cases.extend(memory::cases(&plan).await?);
+        cases.extend(layers::cases(&plan).await?);
+        cases.extend(local::cases(&plan).await?);
+        cases.extend(listing::cases(&plan).await?);
+        cases.extend(suite::cases(&plan).await?);
+        report("bench", cases)?;
+    }
+    if group.is_none_or(|group| group == CLOUDS) {
+        let mut cases: Vec<Case> = Vec::new();
+        cases.extend(s3::cases(&plan).await?);
+        cases.extend(migration::cases(&plan).await?);
+        cases.extend(builds::cases(&plan).await?);
+        report("bench-clouds", cases)?;
     }
     Ok(())
 }

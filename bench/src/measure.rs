@@ -81,8 +81,8 @@ pub(crate) struct Case {
     pub(crate) unit: &'static str,
     pub(crate) bar: Bar,
     pub(crate) results: Vec<Measured>,
-    /// How much the same contestant differed from itself, in percent.
-    pub(crate) control: f64,
+    /// How much the same contestant differed from itself, in percent; `None` where it ran once.
+    pub(crate) control: Option<f64>,
 }
 
 pub(crate) struct Measured {
@@ -143,10 +143,10 @@ pub(crate) async fn measure(
             allocations[index % count] = allocated as f64 / about.operations as f64;
         }
     }
-    let control = {
+    let control = Some({
         let (a, b) = (quantile(&mut times[0], 0.5), quantile(&mut times[count], 0.5));
         (a - b).abs() / a.min(b) * 100.0
-    };
+    });
     let results = contestants
         .iter()
         .enumerate()
@@ -161,6 +161,19 @@ pub(crate) async fn measure(
         .collect();
     let About { id, title, unit, bar, .. } = about;
     Ok(Case { id, title, unit, bar, results, control })
+}
+
+/// Runs what takes long, and prepares itself, once.
+pub(crate) async fn measure_once(about: About, contestant: Contestant) -> Result<Case, Failure> {
+    let About { id, title, unit, bar, operations } = about;
+    eprintln!("{id} {title}");
+    let begun = Instant::now();
+    (contestant.run)(operations).await?;
+    let time = begun.elapsed().as_nanos() as f64 / operations as f64;
+    let Contestant { name, keeps_less, .. } = contestant;
+    let (minimum, median, p90) = (time, time, time);
+    let result = Measured { name, keeps_less, minimum, median, p90, allocations: 0.0 };
+    Ok(Case { id, title, unit, bar, results: vec![result], control: None })
 }
 
 fn quantile(times: &mut [f64], q: f64) -> f64 {

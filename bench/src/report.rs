@@ -23,13 +23,13 @@ pub(crate) fn markdown(cases: &[Case]) -> String {
         let (ratio, kept) = case.verdict();
         let _ = writeln!(
             page,
-            "| {} | {} | {} | {} | {} | {:.1} % |",
+            "| {} | {} | {} | {} | {} | {} |",
             case.id,
             case.title,
             case.bar.words,
             ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}")),
             if kept { "yes" } else { "**no**" },
-            case.control
+            case.control.map_or_else(|| "-".to_owned(), |control| format!("{control:.1} %"))
         );
     }
     for case in cases {

@@ -16,7 +16,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   test    everything: format, lints, documentation, tests, certification, examples, tidy, licences
   tidy    the textual rules alone: sizes, openings, ids, dependency rules, links
   guides  writes the tables of settings in docs/guides
-  bench   benchmarks against the peers; writes docs/reports/bench.md and bench.json
+  bench   benchmarks against the peers; writes docs/reports/bench.md and bench-clouds.md
 ";
 
 fn main() -> ExitCode {
