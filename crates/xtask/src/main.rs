@@ -13,7 +13,8 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask COMMAND
 
-  test    everything: format, lints, documentation, tests, certification, examples, tidy, licences
+  test    everything: format, lints, documentation, tests, certification, examples, tidy, licences;
+          with a word, the steps that have it in their names
   tidy    the textual rules alone: sizes, openings, ids, dependency rules, links
   guides  writes the tables of settings in docs/guides
   bench   benchmarks against the peers; writes docs/reports/bench.md and bench-clouds.md
@@ -23,7 +24,8 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments.as_slice() {
-        ["test"] => test::test(),
+        ["test"] => test::test(""),
+        ["test", step] => test::test(step),
         ["tidy"] => tidy::tidy(),
         ["guides"] => guides::write(),
         ["bench", options @ ..] => bench::bench(options),

@@ -16,7 +16,7 @@ pub(crate) fn packages(root: &Path) -> Outcome {
     for package in PUBLISHED {
         pack.args(["--package", package]);
     }
-    run(&mut pack)?;
+    run(pack.env("CARGO_TARGET_DIR", root.join("target")))?;
 
     let folder = fresh(root, "unpacked")?;
     // The profile of the workspace, so that what was built for it is used again.
