@@ -4,7 +4,9 @@
 use std::cmp::Ordering;
 
 use futures_util::{Stream, stream};
-use omni_storage::{Capability, ListEntry, ObjectEntry, PageToken, Result, Storage};
+use omni_storage::{
+    Capability, Error, ErrorKind, ListEntry, ObjectEntry, PageToken, Result, Storage,
+};
 
 use super::Retry;
 
@@ -93,6 +95,10 @@ impl<'a> Ordered<'a> {
         while let Some(token) = self.following.take() {
             let page = async || storage.list(folder).page(token.clone()).await;
             let page = self.retry.repeated(page).await?;
+            if page.next.is_some() && page.next == token {
+                let problem = "the listing goes on with the same page again and again";
+                return Err(Error::new(ErrorKind::Internal, problem));
+            }
             entries.extend(page.entries);
             self.following = page.next.map(Some);
             if ordered {

@@ -129,8 +129,9 @@ pub async fn read_ranges(
 }
 
 /// What became of a put with a write id that ended with `refused`: a failed condition may be the work of
-/// the caller's own write, whose answer he never saw (clauses `STO-065` and `STO-067`). `look` describes what is stored,
-/// and says whether that write stored it. For implementations of [`StorageProvider::put`].
+/// the caller's own write, whose answer he never saw (clauses `STO-065` and `STO-067`). `look` describes
+/// what is stored, and says whether that write stored it. For implementations of
+/// [`StorageProvider::put`].
 ///
 /// # Errors
 ///
