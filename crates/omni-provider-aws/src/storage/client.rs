@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::operation::abort_multipart_upload::builders::AbortMultipartUploadFluentBuilder;
 use aws_sdk_s3::operation::complete_multipart_upload::builders::CompleteMultipartUploadFluentBuilder;
 use aws_sdk_s3::operation::copy_object::builders::CopyObjectFluentBuilder;
@@ -16,23 +17,25 @@ use aws_sdk_s3::operation::list_multipart_uploads::builders::ListMultipartUpload
 use aws_sdk_s3::operation::list_objects_v2::builders::ListObjectsV2FluentBuilder;
 use aws_sdk_s3::operation::list_parts::builders::ListPartsFluentBuilder;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
-use aws_sdk_s3::operation::upload_part::builders::UploadPartFluentBuilder;
 use aws_sdk_s3::operation::upload_part_copy::builders::UploadPartCopyFluentBuilder;
 use aws_sdk_s3::types::{ChecksumMode, RequestPayer, ServerSideEncryption, StorageClass};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use md5::{Digest as _, Md5};
 use omni_contracts::Result;
-use omni_contracts::storage::Key;
+use omni_contracts::storage::{Key, PartNumber};
 
 use super::blank::stand_in;
 use super::connect::connect;
+use super::error::{Intent, translate};
 use super::settings::{S3Checksums, S3Encryption, S3Settings, wrong};
+use super::wire::{Call, Wire};
 
 /// A bucket and how to talk to it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Bucket {
     client: Client,
+    wire: Arc<Wire>,
     pub(crate) settings: Arc<S3Settings>,
     customer: Option<CustomerKey>,
 }
@@ -111,8 +114,47 @@ impl Bucket {
             Some(S3Encryption::Customer { key }) => Some(CustomerKey::new(key)?),
             _ => None,
         };
-        let client = connect(&settings).await?;
-        Ok(Self { client, settings: Arc::new(settings), customer })
+        let (client, wire) = connect(&settings).await?;
+        Ok(Self { client, wire: Arc::new(wire), settings: Arc::new(settings), customer })
+    }
+
+    /// A request that reads an object.
+    pub(crate) fn reading<'a>(&self, method: &'static str, key: &'a Key) -> Call<'a> {
+        self.call(method, key).optional("x-amz-checksum-mode", self.checksums("ENABLED"))
+    }
+
+    /// A request that writes an object.
+    pub(crate) fn writing<'a>(&self, key: &'a Key) -> Call<'a> {
+        let (kind, kms_key) = match &self.settings.encryption {
+            None | Some(S3Encryption::Customer { .. }) => (None, None),
+            Some(S3Encryption::S3) => (Some("AES256"), None),
+            Some(S3Encryption::Kms { key_id }) => (Some("aws:kms"), key_id.clone()),
+        };
+        self.call("PUT", key)
+            .optional("x-amz-storage-class", self.settings.storage_class.clone())
+            .optional("x-amz-server-side-encryption", kind)
+            .optional("x-amz-server-side-encryption-aws-kms-key-id", kms_key)
+    }
+
+    /// A request that writes a part of an upload.
+    pub(crate) fn writing_part<'a>(&self, key: &'a Key, id: &str, number: PartNumber) -> Call<'a> {
+        let call = self.call("PUT", key).parameter("partNumber", &number.get().to_string());
+        call.parameter("uploadId", id)
+    }
+
+    fn call<'a>(&self, method: &'static str, key: &'a Key) -> Call<'a> {
+        let payer = self.settings.requester_pays.then_some("requester");
+        let call = Call::new(method, key).optional("x-amz-request-payer", payer);
+        let Some(customer) = &self.customer else { return call };
+        call.header("x-amz-server-side-encryption-customer-algorithm", "AES256")
+            .header("x-amz-server-side-encryption-customer-key", customer.key.expose())
+            .header("x-amz-server-side-encryption-customer-key-md5", &customer.md5)
+    }
+
+    /// Sends one of these.
+    pub(crate) async fn send(&self, call: Call<'_>, intent: Intent) -> Result<HttpResponse> {
+        let answer = self.wire.send(call).await;
+        answer.map_err(|error| translate(error, intent, &self.settings))
     }
 
     fn payer(&self) -> Option<RequestPayer> {
@@ -188,11 +230,6 @@ impl Bucket {
         let create =
             self.client.create_multipart_upload().bucket(&self.settings.bucket).key(stand_in(key));
         with_keeping!(self, create.set_request_payer(self.payer()))
-    }
-
-    pub(crate) fn upload_part(&self, key: &Key, id: &str) -> UploadPartFluentBuilder {
-        let part = self.client.upload_part().bucket(&self.settings.bucket).key(stand_in(key));
-        with_customer_key!(self, part.upload_id(id).set_request_payer(self.payer()))
     }
 
     pub(crate) fn copy_part(&self, from: &Key, to: &Key, id: &str) -> UploadPartCopyFluentBuilder {

@@ -8,14 +8,20 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_sdk_s3::primitives::DateTime;
+use aws_sdk_s3::primitives::{DateTime, DateTimeFormat as Format};
+use aws_smithy_runtime_api::http::Headers;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use omni_contracts::storage::{Attributes, Crc32c, Key, ObjectMeta, Version, WriteId};
 use omni_contracts::{Effect, Error, ErrorKind, Result};
 
+use super::wire::Call;
+
 /// The name of Omni's own entry in the user metadata.
 const OWN: &str = "-omni";
+
+/// What the names of headers begin with that hold user metadata.
+const METADATA: &str = "x-amz-meta-";
 
 /// What a value begins with that stands in base 64.
 const ENCODED: &str = "b64:";
@@ -107,72 +113,50 @@ fn decoded(value: &str) -> String {
     text.unwrap_or_else(|| value.to_owned())
 }
 
-/// The headers of an answer that describe an object, of whatever operation it is the answer.
-#[derive(Debug)]
-pub(crate) struct Headers<'a> {
-    pub(crate) size: u64,
-    pub(crate) e_tag: Option<&'a str>,
-    pub(crate) modified: Option<&'a DateTime>,
-    pub(crate) checksum: Option<&'a str>,
-    pub(crate) cache_control: Option<&'a str>,
-    pub(crate) content_disposition: Option<&'a str>,
-    pub(crate) content_encoding: Option<&'a str>,
-    pub(crate) content_language: Option<&'a str>,
-    pub(crate) content_type: Option<&'a str>,
-    pub(crate) metadata: Option<&'a HashMap<String, String>>,
-}
-
-/// The headers of the answer to a get or a head.
-macro_rules! headers {
-    ($answer:expr, $size:expr) => {
-        $crate::storage::describe::Headers {
-            size: $size,
-            e_tag: $answer.e_tag(),
-            modified: $answer.last_modified(),
-            checksum: $answer.checksum_crc32_c(),
-            cache_control: $answer.cache_control(),
-            content_disposition: $answer.content_disposition(),
-            content_encoding: $answer.content_encoding(),
-            content_language: $answer.content_language(),
-            content_type: $answer.content_type(),
-            metadata: $answer.metadata(),
+/// What the headers of an answer to a get or a head say about an object, and what Omni remembers of it.
+pub(crate) fn read(answer: &Headers, size: u64) -> Result<(ObjectMeta, Own)> {
+    let owned = |name: &str| answer.get(name).filter(|text| !text.is_empty()).map(str::to_owned);
+    let mut own = Own::default();
+    let mut metadata = BTreeMap::new();
+    for (name, value) in answer.iter() {
+        match name.strip_prefix(METADATA) {
+            Some(OWN) => own = Own::parse(value),
+            Some(name) => drop(metadata.insert(name.replace('-', "_"), decoded(value))),
+            None => {}
         }
-    };
-}
-pub(crate) use headers;
-
-impl Headers<'_> {
-    /// What they say, and what Omni remembers.
-    pub(crate) fn read(&self) -> Result<(ObjectMeta, Own)> {
-        let owned = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
-        let mut own = Own::default();
-        let mut metadata = BTreeMap::new();
-        for (name, value) in self.metadata.into_iter().flatten() {
-            if name == OWN {
-                own = Own::parse(value);
-            } else {
-                metadata.insert(name.replace('-', "_"), decoded(value));
-            }
-        }
-        let attributes = Attributes {
-            cache_control: owned(self.cache_control),
-            content_disposition: owned(self.content_disposition),
-            content_encoding: owned(self.content_encoding),
-            content_language: owned(self.content_language),
-            content_type: owned(self.content_type).filter(|_| !own.untyped),
-            metadata,
-        };
-        let attributes =
-            if attributes.is_empty() { Attributes::none() } else { Arc::new(attributes) };
-        let meta = ObjectMeta {
-            size: self.size,
-            version: version(self.e_tag)?,
-            modified: time(self.modified)?,
-            checksum: self.checksum.and_then(checksum).or(own.checksum),
-            attributes,
-        };
-        Ok((meta, own))
     }
+    let attributes = Attributes {
+        cache_control: owned("cache-control"),
+        content_disposition: owned("content-disposition"),
+        content_encoding: owned("content-encoding"),
+        content_language: owned("content-language"),
+        content_type: owned("content-type").filter(|_| !own.untyped),
+        metadata,
+    };
+    let attributes = if attributes.is_empty() { Attributes::none() } else { Arc::new(attributes) };
+    let modified = answer.get("last-modified");
+    let modified = modified.and_then(|text| DateTime::from_str(text, Format::HttpDate).ok());
+    let meta = ObjectMeta {
+        size,
+        version: version(answer.get("etag"))?,
+        modified: time(modified.as_ref())?,
+        checksum: answer.get("x-amz-checksum-crc32c").and_then(checksum).or(own.checksum),
+        attributes,
+    };
+    Ok((meta, own))
+}
+
+/// The headers that describe an object that is written.
+pub(crate) fn described<'a>(call: Call<'a>, attributes: &Attributes, own: &Own) -> Call<'a> {
+    let call = call
+        .optional("cache-control", attributes.cache_control.clone())
+        .optional("content-disposition", attributes.content_disposition.clone())
+        .optional("content-encoding", attributes.content_encoding.clone())
+        .optional("content-language", attributes.content_language.clone())
+        .optional("content-type", attributes.content_type.clone());
+    metadata(attributes, own)
+        .into_iter()
+        .fold(call, |call, (name, value)| call.header(format!("{METADATA}{name}"), value))
 }
 
 /// The version that an entity tag stands for: the tag without its quotes.
@@ -249,20 +233,20 @@ mod tests {
         let own = Own::new(&key, &stated, Some(Crc32c::of(b"content")), Some("w-1"));
         let sent = metadata(&stated, &own);
         assert!(sent.contains_key("a-b"));
-        let modified = DateTime::from_secs(17);
-        let headers = Headers {
-            size: 7,
-            e_tag: Some("\"tag\""),
-            modified: Some(&modified),
-            checksum: Some("AAAAAA==-2"),
-            cache_control: None,
-            content_disposition: None,
-            content_encoding: Some(""),
-            content_language: None,
-            content_type: Some("binary/octet-stream"),
-            metadata: Some(&sent),
-        };
-        let (meta, seen) = headers.read().unwrap();
+        let mut headers = Headers::new();
+        for (name, value) in [
+            ("etag", "\"tag\""),
+            ("last-modified", "Thu, 01 Jan 1970 00:00:17 GMT"),
+            ("x-amz-checksum-crc32c", "AAAAAA==-2"),
+            ("content-encoding", ""),
+            ("content-type", "binary/octet-stream"),
+        ] {
+            headers.insert(name, value);
+        }
+        for (name, value) in sent {
+            headers.insert(format!("{METADATA}{name}"), value);
+        }
+        let (meta, seen) = read(&headers, 7).unwrap();
         assert_eq!(seen, own);
         assert_eq!(*meta.attributes, stated);
         assert_eq!(meta.checksum, Some(Crc32c::of(b"content")));

@@ -12,6 +12,7 @@ mod provider;
 mod read;
 mod settings;
 mod stream;
+mod wire;
 mod write;
 
 pub use provider::S3Storage;

@@ -2,7 +2,6 @@
 
 use std::time::SystemTime;
 
-use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
     ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, EncodingType,
 };
@@ -121,16 +120,14 @@ impl S3Storage {
         content: Bytes,
     ) -> Result<Part> {
         let (size, checksum) = (content.len() as u64, Crc32c::of(&content));
-        let part = self.bucket.upload_part(key, id).part_number(i32::from(number.get()));
-        let part = part
-            .set_checksum_algorithm(self.bucket.checksums(ChecksumAlgorithm::Crc32C))
-            .set_checksum_crc32_c(self.bucket.checksums(describe::checksum_text(checksum)))
-            .body(ByteStream::from(content));
-        let answer = part.send().await.map_err(|error| self.translate(error, Intent::Write))?;
+        let sum = self.bucket.checksums(describe::checksum_text(checksum));
+        let put = self.bucket.writing_part(key, id, number);
+        let put = put.optional("x-amz-checksum-crc32c", sum).body(content);
+        let answer = self.bucket.send(put, Intent::Write).await?;
         Ok(Part {
             number,
             size,
-            version: describe::written(answer.e_tag())?,
+            version: describe::written(answer.headers().get("etag"))?,
             checksum: Some(checksum),
         })
     }

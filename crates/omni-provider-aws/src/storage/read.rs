@@ -1,31 +1,35 @@
 //! Reading: get, head and what a service does not answer as the contract has it.
 
-use aws_sdk_s3::primitives::DateTime;
+use std::time::SystemTime;
+
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use omni_contracts::storage::{
     ByteRange, Crc32c, GetOptions, GetResult, Key, ObjectMeta, ReadCondition, resumed,
 };
 use omni_contracts::{Body, Error, ErrorKind, Result};
 
 use super::client::Bucket;
-use super::describe::{self, Own, headers};
-use super::error::{Intent, translate};
+use super::describe::{self, Own};
+use super::error::Intent;
 use super::provider::S3Storage;
-use super::stream::{Pinned, chunks};
+use super::stream::Pinned;
+use super::wire::Call;
 
-/// The conditions of a read as headers; an error when they cannot hold.
-macro_rules! with_conditions {
-    ($request:expr, $condition:expr) => {{
-        let condition: &ReadCondition = $condition;
-        let if_match = match &condition.if_match {
-            None => None,
-            Some(version) => Some(describe::e_tag(version).unwrap_or_else(no_tag)),
-        };
-        $request
-            .set_if_match(if_match)
-            .set_if_none_match(condition.if_none_match.as_ref().and_then(describe::e_tag))
-            .set_if_modified_since(condition.if_modified_since.map(DateTime::from))
-            .set_if_unmodified_since(condition.if_unmodified_since.map(DateTime::from))
-    }};
+/// The conditions of a read as headers.
+fn conditional<'a>(call: Call<'a>, condition: &ReadCondition) -> Call<'a> {
+    let if_match = condition.if_match.as_ref();
+    let if_none_match = condition.if_none_match.as_ref().and_then(describe::e_tag);
+    let date = |time: Option<SystemTime>| {
+        time.and_then(|time| DateTime::from(time).fmt(DateTimeFormat::HttpDate).ok())
+    };
+    call.optional(
+        "if-match",
+        if_match.map(|version| describe::e_tag(version).unwrap_or_else(no_tag)),
+    )
+    .optional("if-none-match", if_none_match)
+    .optional("if-modified-since", date(condition.if_modified_since))
+    .optional("if-unmodified-since", date(condition.if_unmodified_since))
 }
 
 /// A tag that no object has: it stands for versions that no service can have made.
@@ -40,11 +44,9 @@ impl Bucket {
         key: &Key,
         condition: &ReadCondition,
     ) -> Result<(ObjectMeta, Own)> {
-        let head = with_conditions!(self.head(key), condition).send().await;
-        let head = head.map_err(|error| translate(error, Intent::Read, &self.settings))?;
-        let size = head.content_length().and_then(|length| u64::try_from(length).ok());
-        let size = size.ok_or_else(|| describe::unexpected("the answer holds no length"))?;
-        let (meta, own) = headers!(head, size).read()?;
+        let head = conditional(self.reading("HEAD", key), condition);
+        let answer = self.send(head, Intent::Read).await?;
+        let (meta, own) = describe::read(answer.headers(), length(&answer)?)?;
         condition.check(&meta)?;
         Ok((meta, own))
     }
@@ -62,26 +64,22 @@ impl S3Storage {
         let Some(range) = asked(options.range) else {
             return self.nothing(key, options).await;
         };
-        let get = with_conditions!(self.bucket.get(key), &options.condition).set_range(range);
-        let answer = match get.send().await {
+        let get = conditional(self.bucket.reading("GET", key), &options.condition);
+        let answer = match self.bucket.send(get.optional("range", range), Intent::Read).await {
             Ok(answer) => answer,
-            Err(error) => {
-                let error = translate(error, Intent::Read, &self.bucket.settings);
-                return match error.kind() {
-                    // Perhaps a range that the contract has as empty.
-                    ErrorKind::OutOfRange => self.nothing(key, options).await,
-                    _ => Err(error),
-                };
+            // Perhaps a range that the contract has as empty.
+            Err(error) if error.kind() == ErrorKind::OutOfRange => {
+                return self.nothing(key, options).await;
             }
+            Err(error) => return Err(error),
         };
-        let length = answer.content_length().and_then(|length| u64::try_from(length).ok());
-        let length = length.ok_or_else(|| describe::unexpected("the answer holds no length"))?;
-        let (start, size) = match answer.content_range() {
+        let length = length(&answer)?;
+        let (start, size) = match answer.headers().get("content-range") {
             None => (0, length),
             Some(text) => content_range(text)
                 .ok_or_else(|| describe::unexpected(format!("no content range: {text:?}")))?,
         };
-        let (meta, _) = headers!(answer, size).read()?;
+        let (meta, _) = describe::read(answer.headers(), size)?;
         options.condition.check(&meta)?;
         let range = options.range.resolve(size)?;
         if (start, length) != (range.start, range.end - range.start) {
@@ -94,7 +92,10 @@ impl S3Storage {
         let version = Pinned { bucket, key, version };
         let body = match range.is_empty() {
             true => Body::empty(),
-            false => resumed(version, chunks(answer.body), range.clone(), expected),
+            false => {
+                let chunks = version.chunks(answer);
+                resumed(version, chunks, range.clone(), expected)
+            }
         };
         Ok(GetResult { meta, range, body })
     }
@@ -117,6 +118,12 @@ impl S3Storage {
         }
         Ok(GetResult { meta, range, body: Body::empty() })
     }
+}
+
+/// How many bytes the answer promises.
+fn length(answer: &HttpResponse) -> Result<u64> {
+    let length = answer.headers().get("content-length").and_then(|text| text.parse().ok());
+    length.ok_or_else(|| describe::unexpected("the answer holds no length"))
 }
 
 /// The header that asks for a range: `Some(None)` for everything, `None` for a range that is known to

@@ -73,7 +73,8 @@ pub struct S3Settings {
     /// How long to wait for a connection; by default `"5s"`.
     #[serde(deserialize_with = "duration")]
     pub connect_timeout: Duration,
-    /// How long to wait for the first byte of an answer; by default `"30s"`.
+    /// How long a request may take until the first byte of its answer, and a content until its next;
+    /// by default `"30s"`. A part of a large content is one request.
     #[serde(deserialize_with = "duration")]
     pub read_timeout: Duration,
 }

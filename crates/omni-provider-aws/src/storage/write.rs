@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use bytes::Bytes;
 use omni_contracts::storage::{
@@ -122,13 +121,15 @@ impl S3Storage {
         let size = content.len() as u64;
         let write_id = options.write_id.as_ref().map(|id| id.as_str());
         let own = Own::new(key, &options.attributes, Some(checksum), write_id);
-        let put = with_attributes!(self.bucket.put(key), &options.attributes, &own)
-            .set_if_match(terms.if_match.clone())
-            .set_if_none_match(terms.if_none_match.clone())
-            .set_checksum_crc32_c(self.bucket.checksums(describe::checksum_text(checksum)))
-            .body(ByteStream::from(content));
-        let answer = put.send().await.map_err(|error| self.translate(error, terms.intent))?;
-        Ok(Written { size, version: describe::written(answer.e_tag())?, checksum: Some(checksum) })
+        let sum = self.bucket.checksums(describe::checksum_text(checksum));
+        let put = describe::described(self.bucket.writing(key), &options.attributes, &own)
+            .optional("if-match", terms.if_match.clone())
+            .optional("if-none-match", terms.if_none_match.clone())
+            .optional("x-amz-checksum-crc32c", sum)
+            .body(content);
+        let answer = self.bucket.send(put, terms.intent).await?;
+        let version = describe::written(answer.headers().get("etag"))?;
+        Ok(Written { size, version, checksum: Some(checksum) })
     }
 
     async fn put_parts(

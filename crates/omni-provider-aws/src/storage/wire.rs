@@ -1,0 +1,318 @@
+//! The requests that move contents: get, head, put and the parts of an upload. They are built, signed and
+//! sent here, for the machinery around each request of the SDK takes longer than a small one takes
+//! (`docs/adr/0011`). Who is asked, as whom, and over which connection is decided by the SDK's parts.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_sdk_s3::config::Credentials;
+use aws_sdk_s3::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+use aws_sdk_s3::config::http::{HttpRequest, HttpResponse};
+use aws_sdk_s3::error::{ErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::SdkBody;
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
+    UriPathNormalizationMode, sign,
+};
+use aws_sigv4::sign::v4;
+use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
+use aws_smithy_runtime_api::client::identity::Identity;
+use bytes::Bytes;
+use omni_contracts::Result;
+use omni_contracts::storage::Key;
+use tokio::sync::Mutex;
+
+use super::settings::wrong;
+
+/// What goes wrong, in the SDK's terms, so that it is translated where theirs is.
+pub(crate) type Failure = SdkError<ErrorMetadata, HttpResponse>;
+
+/// How long before they expire credentials are asked for anew.
+const EARLY: Duration = Duration::from_secs(60);
+
+const USER_AGENT: &str = concat!("omni-provider-aws/", env!("CARGO_PKG_VERSION"));
+
+/// The largest body of a refusal that is read.
+const MAX_REFUSAL: usize = 64 << 10;
+
+/// A request for one object.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    method: &'static str,
+    key: &'a Key,
+    query: String,
+    headers: Vec<(Cow<'static, str>, String)>,
+    body: Bytes,
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn new(method: &'static str, key: &'a Key) -> Self {
+        Self { method, key, query: String::new(), headers: Vec::new(), body: Bytes::new() }
+    }
+
+    pub(crate) fn header(
+        mut self,
+        name: impl Into<Cow<'static, str>>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    pub(crate) fn optional(self, name: &'static str, value: Option<impl Into<String>>) -> Self {
+        match value {
+            Some(value) => self.header(name, value),
+            None => self,
+        }
+    }
+
+    /// Adds a parameter. Its name needs no encoding.
+    pub(crate) fn parameter(mut self, name: &str, value: &str) -> Self {
+        self.query.push(if self.query.is_empty() { '?' } else { '&' });
+        self.query.push_str(name);
+        self.query.push('=');
+        encode(value, &mut self.query, b"");
+        self
+    }
+
+    pub(crate) fn body(mut self, content: Bytes) -> Self {
+        self.body = content;
+        self
+    }
+}
+
+/// A bucket, and how it is asked.
+pub(crate) struct Wire {
+    connector: SharedHttpConnector,
+    /// What the URLs of all objects begin with, up to the key.
+    base: String,
+    /// `None` for requests without credentials.
+    signer: Option<Signer>,
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wire").field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+struct Signer {
+    credentials: SharedCredentialsProvider,
+    known: Mutex<Option<Identity>>,
+    region: String,
+    service: String,
+    settings: SigningSettings,
+}
+
+impl Wire {
+    /// Asks nobody; where the bucket is follows from `place`.
+    pub(crate) async fn new(
+        connector: SharedHttpConnector,
+        credentials: Option<SharedCredentialsProvider>,
+        place: &Params,
+        region: &str,
+    ) -> Result<Self> {
+        let resolver = DefaultResolver::new();
+        let found = ResolveEndpoint::resolve_endpoint(&resolver, place).await;
+        let found = found.map_err(|error| wrong(format!("no endpoint follows: {error}")))?;
+        let mut region = region.to_owned();
+        let mut service = "s3".to_owned();
+        let schemes = found.properties().get("authSchemes");
+        let scheme = schemes.and_then(|all| all.as_array()?.first()?.as_object());
+        if let Some(scheme) = scheme {
+            let text = |name: &str| scheme.get(name).and_then(|value| value.as_string());
+            match text("name") {
+                None | Some("sigv4") => {}
+                Some(other) => {
+                    return Err(wrong(format!(
+                        "the bucket needs signatures of the kind {other}, which are not made here: \
+                         directory buckets and multi-region access points cannot be used"
+                    )));
+                }
+            }
+            if let Some(stated) = text("signingRegion") {
+                region = stated.to_owned();
+            }
+            if let Some(stated) = text("signingName") {
+                service = stated.to_owned();
+            }
+        }
+        let signer = credentials.map(|credentials| Signer {
+            credentials,
+            known: Mutex::new(None),
+            region,
+            service,
+            settings: signing(),
+        });
+        let base = format!("{}/", found.url().trim_end_matches('/'));
+        Ok(Self { connector, base, signer })
+    }
+
+    /// Sends a request, and returns the answer of a service that did what it was asked.
+    pub(crate) async fn send(&self, call: Call<'_>) -> Result<HttpResponse, Failure> {
+        let request = self.request(call).await?;
+        let answer = self.connector.call(request).await.map_err(SdkError::dispatch_failure)?;
+        if answer.status().is_success() { Ok(answer) } else { Err(refusal(answer).await) }
+    }
+
+    async fn request(&self, call: Call<'_>) -> Result<HttpRequest, Failure> {
+        let Call { method, key, query, headers, body } = call;
+        let mut uri = self.base.clone();
+        encode(key.as_str(), &mut uri, b"/");
+        uri.push_str(&query);
+        let signature = match &self.signer {
+            None => Vec::new(),
+            Some(signer) => {
+                let headers = headers.iter().map(|(name, value)| (&**name, value.as_str()));
+                // Where TLS and a checksum protect the content already, it is not hashed once more.
+                let covered = self.base.starts_with("https:") && headers.clone().any(is_checksum);
+                let signed = match covered {
+                    true => SignableBody::UnsignedPayload,
+                    false => SignableBody::Bytes(&body),
+                };
+                signer.headers(method, &uri, headers, signed).await?
+            }
+        };
+        let length = body.len();
+        let mut request = HttpRequest::new(SdkBody::from(body));
+        let unmade = |error: &dyn fmt::Display| SdkError::construction_failure(error.to_string());
+        request.set_method(method).map_err(|error| unmade(&error))?;
+        request.set_uri(uri).map_err(|error| unmade(&error))?;
+        let sent = request.headers_mut();
+        sent.insert("user-agent", USER_AGENT);
+        if method == "PUT" {
+            sent.insert("content-length", length.to_string());
+        }
+        for (name, value) in headers.into_iter().chain(signature) {
+            sent.try_insert(name, value).map_err(|error| unmade(&error))?;
+        }
+        Ok(request)
+    }
+}
+
+fn is_checksum((name, _): (&str, &str)) -> bool {
+    name == "x-amz-checksum-crc32c"
+}
+
+fn signing() -> SigningSettings {
+    let mut settings = SigningSettings::default();
+    settings.percent_encoding_mode = PercentEncodingMode::Single;
+    settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+    settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+    settings
+}
+
+impl Signer {
+    /// Credentials that are valid now; asked for by one request at a time.
+    async fn identity(&self) -> Result<Identity, Failure> {
+        let mut known = self.known.lock().await;
+        let now = SystemTime::now();
+        let lasts =
+            |identity: &&Identity| identity.expiration().is_none_or(|expiry| expiry > now + EARLY);
+        if let Some(identity) = known.as_ref().filter(lasts) {
+            return Ok(identity.clone());
+        }
+        let credentials: Credentials =
+            self.credentials.provide_credentials().await.map_err(SdkError::construction_failure)?;
+        Ok(known.insert(credentials.into()).clone())
+    }
+
+    /// The headers that sign a request.
+    async fn headers<'a>(
+        &self,
+        method: &'a str,
+        uri: &'a str,
+        headers: impl Iterator<Item = (&'a str, &'a str)>,
+        body: SignableBody<'a>,
+    ) -> Result<Vec<(Cow<'static, str>, String)>, Failure> {
+        let identity = self.identity().await?;
+        let parameters = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(&self.region)
+            .name(&self.service)
+            .time(SystemTime::now())
+            .settings(self.settings.clone())
+            .build()
+            .map_err(SdkError::construction_failure)?;
+        let request = SignableRequest::new(method, uri, headers, body)
+            .map_err(SdkError::construction_failure)?;
+        let signed = sign(request, &parameters.into()).map_err(SdkError::construction_failure)?;
+        let headers = signed.output().headers();
+        Ok(headers.map(|(name, value)| (name.to_owned().into(), value.to_owned())).collect())
+    }
+}
+
+/// What a service says that does not do what it was asked.
+async fn refusal(mut answer: HttpResponse) -> Failure {
+    let body = std::mem::replace(answer.body_mut(), SdkBody::empty());
+    let mut chunks = aws_sdk_s3::primitives::ByteStream::new(body);
+    let mut text = Vec::new();
+    while text.len() < MAX_REFUSAL {
+        match chunks.next().await {
+            Some(Ok(chunk)) => text.extend_from_slice(&chunk),
+            // The status says enough.
+            Some(Err(_)) | None => break,
+        }
+    }
+    let text = String::from_utf8_lossy(&text);
+    let mut said = ErrorMetadata::builder();
+    if let Some(code) = element(&text, "Code") {
+        said = said.code(code);
+    }
+    if let Some(message) = element(&text, "Message") {
+        said = said.message(message);
+    }
+    SdkError::service_error(said.build(), answer)
+}
+
+/// The text of the first element of that name, in a document without attributes.
+fn element(text: &str, name: &str) -> Option<String> {
+    let start = text.find(&format!("<{name}>"))? + name.len() + 2;
+    let rest = &text[start..];
+    let inner = &rest[..rest.find(&format!("</{name}>"))?];
+    let entities =
+        [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
+    Some(entities.iter().fold(inner.to_owned(), |text, (from, to)| text.replace(from, to)))
+}
+
+/// Adds text as it stands in a URL: everything that needs no encoding anywhere, and `kept`, stays.
+fn encode(text: &str, to: &mut String, kept: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) || kept.contains(&byte) {
+            to.push(char::from(byte));
+        } else {
+            to.push('%');
+            to.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            to.push(char::from(DIGITS[usize::from(byte & 15)]));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_hold_every_key() {
+        let mut url = "http://host/b/".to_owned();
+        encode("a b/ü+%&?#", &mut url, b"/");
+        assert_eq!(url, "http://host/b/a%20b/%C3%BC%2B%25%26%3F%23");
+        let key = Key::new("k").unwrap();
+        let call =
+            Call::new("PUT", &key).parameter("partNumber", "1").parameter("uploadId", "a/b=");
+        assert_eq!(call.query, "?partNumber=1&uploadId=a%2Fb%3D");
+    }
+
+    #[test]
+    fn refusals_are_read() {
+        let text = "<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code>\
+                    <Message>a &lt;b&gt; &amp;lt;</Message></Error>";
+        assert_eq!(element(text, "Code").as_deref(), Some("NoSuchKey"));
+        assert_eq!(element(text, "Message").as_deref(), Some("a <b> &lt;"));
+        assert_eq!(element("<Code>", "Code"), None);
+        assert_eq!(element("", "Code"), None);
+    }
+}
