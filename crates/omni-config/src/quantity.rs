@@ -71,6 +71,24 @@ impl ByteSize {
     pub const fn as_u64(self) -> u64 {
         self.0
     }
+
+    /// For a field of settings that holds bytes: `#[serde(deserialize_with = "ByteSize::bytes")]`.
+    ///
+    /// # Errors
+    ///
+    /// What is no size, with an example of one.
+    pub fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+        Self::deserialize(from).map(Self::as_u64)
+    }
+
+    /// As [`bytes`](Self::bytes), for a field that may be missing.
+    ///
+    /// # Errors
+    ///
+    /// What is no size, with an example of one.
+    pub fn optional_bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+        Ok(Option::<Self>::deserialize(from)?.map(Self::as_u64))
+    }
 }
 
 impl Duration {
@@ -84,6 +102,15 @@ impl Duration {
     #[must_use]
     pub const fn as_std(self) -> std::time::Duration {
         self.0
+    }
+
+    /// For a field of settings of the standard type: `#[serde(deserialize_with = "Duration::std")]`.
+    ///
+    /// # Errors
+    ///
+    /// What is no length of time, with an example of one.
+    pub fn std<'de, D: Deserializer<'de>>(from: D) -> Result<std::time::Duration, D::Error> {
+        Self::deserialize(from).map(Self::as_std)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use omni_config::ByteSize;
 use omni_contracts::storage::Durability;
 use omni_contracts::{Error, ErrorKind, Result};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 /// The largest value of [`LocalSettings::inline_limit`], in bytes: inline contents are read whole.
 pub(crate) const MAX_INLINE_LIMIT: u64 = 1 << 20;
@@ -35,16 +35,16 @@ pub struct LocalSettings {
     /// What an acknowledged write survives.
     pub durability: LocalDurability,
     /// Contents up to this many bytes are stored in the index, larger ones as files; at most 1 MiB.
-    #[serde(deserialize_with = "size")]
+    #[serde(deserialize_with = "ByteSize::bytes")]
     pub inline_limit: u64,
     /// Whether overwritten and deleted versions are kept. May differ between openings.
     pub versioning: bool,
     /// The largest object, in bytes; without it only space limits.
-    #[serde(deserialize_with = "optional_size")]
+    #[serde(deserialize_with = "ByteSize::optional_bytes")]
     pub max_object_size: Option<u64>,
     /// How long a call waits while another process writes, before it fails with `Unavailable`; at most
     /// 24 days.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "omni_config::Duration::std")]
     pub busy_timeout: Duration,
 }
 
@@ -113,18 +113,6 @@ impl LocalDurability {
             Self::Disk => Durability::Disk,
         }
     }
-}
-
-fn size<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
-    ByteSize::deserialize(from).map(ByteSize::as_u64)
-}
-
-fn optional_size<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
-    Ok(Option::<ByteSize>::deserialize(from)?.map(ByteSize::as_u64))
-}
-
-fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-    omni_config::Duration::deserialize(from).map(omni_config::Duration::as_std)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Capabilities as data: what a provider supports beyond the core, and its limits.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::{Error, ErrorKind, Result};
@@ -81,6 +82,22 @@ impl Capability {
 impl fmt::Display for Capability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Capability {
+    type Err = Error;
+
+    /// # Errors
+    ///
+    /// `Configuration`; the message lists the known ones.
+    fn from_str(name: &str) -> Result<Self> {
+        let found = Self::ALL.iter().find(|known| known.as_str() == name);
+        found.copied().ok_or_else(|| {
+            let known: Vec<_> = Self::ALL.iter().map(|known| known.as_str()).collect();
+            let problem = format!("unknown capability {name:?}; known are {}", known.join(", "));
+            Error::new(ErrorKind::Configuration, problem)
+        })
     }
 }
 

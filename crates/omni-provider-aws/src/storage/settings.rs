@@ -5,7 +5,7 @@ use std::time::Duration;
 use omni_config::{ByteSize, Secret};
 use omni_contracts::storage::Capability;
 use omni_contracts::{Error, ErrorKind, Result};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 /// The smallest and the largest part of a multipart upload, as documented by Amazon S3.
 pub(crate) const MIN_PART: u64 = 5 << 20;
@@ -66,16 +66,16 @@ pub struct S3Settings {
     pub lacks: Vec<String>,
     /// Contents above this many bytes are sent in parts of this size: 5 MiB to 5 GiB, by default 8 MiB.
     /// A put takes this much memory for each part on its way, and once more for the next.
-    #[serde(deserialize_with = "size")]
+    #[serde(deserialize_with = "ByteSize::bytes")]
     pub part_size: u64,
     /// How many parts of one put are on their way at once: 1 to 64, by default 2.
     pub parallel_parts: usize,
     /// How long to wait for a connection; by default `"5s"`.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "omni_config::Duration::std")]
     pub connect_timeout: Duration,
     /// How long a request may take until the first byte of its answer, and a content until its next;
     /// by default `"30s"`. A part of a large content is one request.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "omni_config::Duration::std")]
     pub read_timeout: Duration,
 }
 
@@ -161,11 +161,7 @@ impl S3Settings {
     /// What the service cannot do.
     pub(crate) fn lacking(&self) -> Result<Vec<Capability>> {
         let known = |name: &String| {
-            let found = Capability::ALL.iter().find(|known| known.as_str() == name);
-            found.copied().ok_or_else(|| {
-                let known: Vec<_> = Capability::ALL.iter().map(|known| known.as_str()).collect();
-                wrong(format!("lacks: unknown capability {name:?}; known are {}", known.join(", ")))
-            })
+            name.parse().map_err(|error: Error| wrong(format!("lacks: {}", error.message())))
         };
         self.lacks.iter().map(known).collect()
     }
@@ -210,14 +206,6 @@ impl S3Settings {
 
 pub(crate) fn wrong(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::Configuration, message)
-}
-
-fn size<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
-    ByteSize::deserialize(from).map(ByteSize::as_u64)
-}
-
-fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-    omni_config::Duration::deserialize(from).map(omni_config::Duration::as_std)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use omni_config::{ByteSize, Secret};
 use omni_contracts::storage::Capability;
 use omni_contracts::{Error, ErrorKind, Result};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 /// The smallest and the largest block that a content is sent in; the largest as documented.
 const MIN_PART: u64 = 64 << 10;
@@ -65,16 +65,16 @@ pub struct BlobSettings {
     pub lacks: Vec<String>,
     /// Contents above this many bytes are sent in blocks of this size: 64 KiB to 4000 MiB, by default
     /// 8 MiB. A put takes this much memory for each block on its way, and once more for the next.
-    #[serde(deserialize_with = "size")]
+    #[serde(deserialize_with = "ByteSize::bytes")]
     pub part_size: u64,
     /// How many blocks of one put are on their way at once: 1 to 64, by default 2.
     pub parallel_parts: usize,
     /// How long to wait for a connection; by default `"5s"`.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "omni_config::Duration::std")]
     pub connect_timeout: Duration,
     /// How long to wait for the answer to a request, and for each further piece of it; by default
     /// `"30s"`.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "omni_config::Duration::std")]
     pub read_timeout: Duration,
 }
 
@@ -128,11 +128,7 @@ impl BlobSettings {
     /// What the service cannot do.
     pub(crate) fn lacking(&self) -> Result<Vec<Capability>> {
         let known = |name: &String| {
-            let found = Capability::ALL.iter().find(|known| known.as_str() == name);
-            found.copied().ok_or_else(|| {
-                let known: Vec<_> = Capability::ALL.iter().map(|known| known.as_str()).collect();
-                wrong(format!("lacks: unknown capability {name:?}; known are {}", known.join(", ")))
-            })
+            name.parse().map_err(|error: Error| wrong(format!("lacks: {}", error.message())))
         };
         self.lacks.iter().map(known).collect()
     }
@@ -252,14 +248,6 @@ fn is_container(name: &str) -> bool {
 
 pub(crate) fn wrong(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::Configuration, message)
-}
-
-fn size<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
-    ByteSize::deserialize(from).map(ByteSize::as_u64)
-}
-
-fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-    omni_config::Duration::deserialize(from).map(omni_config::Duration::as_std)
 }
 
 #[cfg(test)]

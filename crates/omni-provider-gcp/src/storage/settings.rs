@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use omni_config::{ByteSize, Secret};
 use omni_contracts::storage::Capability;
 use omni_contracts::{Error, ErrorKind, Result};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 /// What the chunks of a resumable upload are multiples of, as documented by Google.
 pub(crate) const QUANTUM: u64 = 256 << 10;
@@ -62,11 +62,11 @@ pub struct GcsSettings {
     pub lacks: Vec<String>,
     /// Contents above this many bytes are sent in chunks of this size: a multiple of 256 KiB, at most
     /// 1 GiB, by default 8 MiB. A put takes up to twice this much memory.
-    #[serde(deserialize_with = "size")]
+    #[serde(deserialize_with = "ByteSize::bytes")]
     pub part_size: u64,
     /// How long a request may take, connecting included, without a byte of its content moving; by
     /// default `"30s"`. A chunk of a large content counts as one request.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "omni_config::Duration::std")]
     pub read_timeout: Duration,
 }
 
@@ -106,11 +106,7 @@ impl GcsSettings {
     /// What the service cannot do.
     pub(crate) fn lacking(&self) -> Result<Vec<Capability>> {
         let known = |name: &String| {
-            let found = Capability::ALL.iter().find(|known| known.as_str() == name);
-            found.copied().ok_or_else(|| {
-                let known: Vec<_> = Capability::ALL.iter().map(|known| known.as_str()).collect();
-                wrong(format!("lacks: unknown capability {name:?}; known are {}", known.join(", ")))
-            })
+            name.parse().map_err(|error: Error| wrong(format!("lacks: {}", error.message())))
         };
         self.lacks.iter().map(known).collect()
     }
@@ -182,14 +178,6 @@ fn at_most_one(settings: &[(&str, bool)]) -> Result<()> {
 
 pub(crate) fn wrong(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::Configuration, message)
-}
-
-fn size<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
-    ByteSize::deserialize(from).map(ByteSize::as_u64)
-}
-
-fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-    omni_config::Duration::deserialize(from).map(omni_config::Duration::as_std)
 }
 
 #[cfg(test)]
