@@ -119,19 +119,15 @@ impl Wire {
         let found = found.map_err(|error| wrong(format!("no endpoint follows: {error}")))?;
         let mut region = region.to_owned();
         let mut service = "s3".to_owned();
-        let schemes = found.properties().get("authSchemes");
-        let scheme = schemes.and_then(|all| all.as_array()?.first()?.as_object());
-        if let Some(scheme) = scheme {
-            let text = |name: &str| scheme.get(name).and_then(|value| value.as_string());
-            match text("name") {
-                None | Some("sigv4") => {}
-                Some(other) => {
-                    return Err(wrong(format!(
-                        "the bucket needs signatures of the kind {other}, which are not made here: \
-                         directory buckets and multi-region access points cannot be used"
-                    )));
-                }
+        if let Some(scheme) = found.auth_schemes().first() {
+            if scheme.name() != "sigv4" {
+                return Err(wrong(format!(
+                    "the bucket needs signatures of the kind {}, which are not made here: directory \
+                     buckets and multi-region access points cannot be used",
+                    scheme.name()
+                )));
             }
+            let text = |name: &str| scheme.get(name).and_then(|value| value.as_string());
             if let Some(stated) = text("signingRegion") {
                 region = stated.to_owned();
             }
@@ -293,6 +289,8 @@ fn encode(text: &str, to: &mut String, kept: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use aws_smithy_runtime_api::client::http::HttpConnectorSettings;
+
     use super::*;
 
     #[test]
@@ -304,6 +302,30 @@ mod tests {
         let call =
             Call::new("PUT", &key).parameter("partNumber", "1").parameter("uploadId", "a/b=");
         assert_eq!(call.query, "?partNumber=1&uploadId=a%2Fb%3D");
+    }
+
+    async fn base(bucket: &str, endpoint: Option<&str>) -> Result<String> {
+        let connector = HttpConnectorSettings::builder().build();
+        let connector = aws_smithy_http_client::default_connector(&connector, None).unwrap();
+        let place = Params::builder().bucket(bucket).region("eu-central-1");
+        let place = place.set_endpoint(endpoint.map(str::to_owned));
+        let place = place.force_path_style(endpoint.is_some()).build().unwrap();
+        Ok(Wire::new(connector, None, &place, "eu-central-1").await?.base)
+    }
+
+    #[tokio::test]
+    async fn buckets_are_where_the_sdk_says() {
+        let host = "s3.eu-central-1.amazonaws.com";
+        for (bucket, endpoint, expected) in [
+            ("orders", None, format!("https://orders.{host}/")),
+            ("dotted.name", None, format!("https://{host}/dotted.name/")),
+            ("orders", Some("http://127.0.0.1:9000"), "http://127.0.0.1:9000/orders/".to_owned()),
+            ("orders", Some("http://host/path/"), "http://host/path/orders/".to_owned()),
+        ] {
+            assert_eq!(base(bucket, endpoint).await.unwrap(), expected);
+        }
+        let refused = base("orders--euc1-az1--x-s3", None).await.unwrap_err();
+        assert!(refused.message().contains("directory buckets"), "{refused}");
     }
 
     #[test]
