@@ -90,5 +90,5 @@ async fn wire(settings: &S3Settings, shared: &SdkConfig) -> Result<Wire> {
         .build()
         .map_err(|error| wrong(format!("no endpoint follows: {error}")))?;
     let credentials = shared.credentials_provider().filter(|_| !settings.anonymous);
-    Wire::new(connector, credentials, &place, region).await
+    Wire::new(connector, credentials, &place, region, settings).await
 }

@@ -61,6 +61,10 @@ pub struct S3Settings {
     /// The checksums that the service is sent and asked for: `crc32c`, or `none` for a service that does
     /// not know them or computes them wrongly. What Omni itself computes and compares stays.
     pub checksums: S3Checksums,
+    /// Whether contents are left out of the signatures of requests. Over TLS they are in any case, as
+    /// long as a checksum is sent; over plain HTTP the signature is what notices that someone changed
+    /// them on their way, and hashing takes as long as sending on a fast network.
+    pub unsigned_payload: bool,
     /// What the service cannot do of what Amazon S3 can, by the names of capabilities:
     /// `["conditional-copy"]`.
     pub lacks: Vec<String>,
@@ -134,6 +138,7 @@ impl Default for S3Settings {
             storage_class: None,
             requester_pays: false,
             checksums: S3Checksums::Crc32c,
+            unsigned_payload: false,
             lacks: Vec::new(),
             part_size: 8 << 20,
             parallel_parts: 2,

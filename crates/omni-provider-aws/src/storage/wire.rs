@@ -11,7 +11,7 @@ use aws_sdk_s3::config::Credentials;
 use aws_sdk_s3::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
 use aws_sdk_s3::config::http::{HttpRequest, HttpResponse};
 use aws_sdk_s3::error::{ErrorMetadata, SdkError};
-use aws_sdk_s3::primitives::SdkBody;
+use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use aws_sigv4::http_request::{
     PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
     UriPathNormalizationMode, sign,
@@ -23,8 +23,9 @@ use bytes::Bytes;
 use omni_contracts::Result;
 use omni_contracts::storage::Key;
 use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout_at};
 
-use super::settings::wrong;
+use super::settings::{S3Settings, wrong};
 
 /// What goes wrong, in the SDK's terms, so that it is translated where theirs is.
 pub(crate) type Failure = SdkError<ErrorMetadata, HttpResponse>;
@@ -37,8 +38,7 @@ const USER_AGENT: &str = concat!("omni-provider-aws/", env!("CARGO_PKG_VERSION")
 /// The largest body of a refusal that is read.
 const MAX_REFUSAL: usize = 64 << 10;
 
-/// A request for one object.
-#[derive(Debug)]
+/// A request for one object. It may hold the key that the content is encrypted with.
 pub(crate) struct Call<'a> {
     method: &'static str,
     key: &'a Key,
@@ -90,6 +90,9 @@ pub(crate) struct Wire {
     base: String,
     /// `None` for requests without credentials.
     signer: Option<Signer>,
+    unsigned_payload: bool,
+    /// How long the reason of a refusal may take to arrive.
+    patience: Duration,
 }
 
 impl fmt::Debug for Wire {
@@ -113,6 +116,7 @@ impl Wire {
         credentials: Option<SharedCredentialsProvider>,
         place: &Params,
         region: &str,
+        settings: &S3Settings,
     ) -> Result<Self> {
         let resolver = DefaultResolver::new();
         let found = ResolveEndpoint::resolve_endpoint(&resolver, place).await;
@@ -143,18 +147,27 @@ impl Wire {
             settings: signing(),
         });
         let base = format!("{}/", found.url().trim_end_matches('/'));
-        Ok(Self { connector, base, signer })
+        let (unsigned_payload, patience) = (settings.unsigned_payload, settings.read_timeout);
+        Ok(Self { connector, base, signer, unsigned_payload, patience })
     }
 
     /// Sends a request, and returns the answer of a service that did what it was asked.
     pub(crate) async fn send(&self, call: Call<'_>) -> Result<HttpResponse, Failure> {
         let request = self.request(call).await?;
         let answer = self.connector.call(request).await.map_err(SdkError::dispatch_failure)?;
-        if answer.status().is_success() { Ok(answer) } else { Err(refusal(answer).await) }
+        if answer.status().is_success() {
+            Ok(answer)
+        } else {
+            Err(refusal(answer, self.patience).await)
+        }
     }
 
     async fn request(&self, call: Call<'_>) -> Result<HttpRequest, Failure> {
         let Call { method, key, query, headers, body } = call;
+        if key.as_str().is_empty() {
+            // It would be a request for the bucket.
+            return Err(SdkError::construction_failure("the key is empty"));
+        }
         let mut uri = self.base.clone();
         encode(key.as_str(), &mut uri, b"/");
         uri.push_str(&query);
@@ -164,7 +177,7 @@ impl Wire {
                 let headers = headers.iter().map(|(name, value)| (&**name, value.as_str()));
                 // Where TLS and a checksum protect the content already, it is not hashed once more.
                 let covered = self.base.starts_with("https:") && headers.clone().any(is_checksum);
-                let signed = match covered {
+                let signed = match covered || self.unsigned_payload {
                     true => SignableBody::UnsignedPayload,
                     false => SignableBody::Bytes(&body),
                 };
@@ -241,16 +254,16 @@ impl Signer {
 }
 
 /// What a service says that does not do what it was asked.
-async fn refusal(mut answer: HttpResponse) -> Failure {
+async fn refusal(mut answer: HttpResponse, patience: Duration) -> Failure {
     let body = std::mem::replace(answer.body_mut(), SdkBody::empty());
-    let mut chunks = aws_sdk_s3::primitives::ByteStream::new(body);
+    let mut chunks = ByteStream::new(body);
     let mut text = Vec::new();
-    while text.len() < MAX_REFUSAL {
-        match chunks.next().await {
-            Some(Ok(chunk)) => text.extend_from_slice(&chunk),
-            // The status says enough.
-            Some(Err(_)) | None => break,
-        }
+    let deadline = Instant::now() + patience;
+    // When it breaks off or does not come, the status says enough.
+    while let Ok(Some(Ok(chunk))) = timeout_at(deadline, chunks.next()).await
+        && text.len() < MAX_REFUSAL
+    {
+        text.extend_from_slice(&chunk);
     }
     let text = String::from_utf8_lossy(&text);
     let mut said = ErrorMetadata::builder();
@@ -310,7 +323,8 @@ mod tests {
         let place = Params::builder().bucket(bucket).region("eu-central-1");
         let place = place.set_endpoint(endpoint.map(str::to_owned));
         let place = place.force_path_style(endpoint.is_some()).build().unwrap();
-        Ok(Wire::new(connector, None, &place, "eu-central-1").await?.base)
+        let settings = S3Settings::bucket(bucket);
+        Ok(Wire::new(connector, None, &place, "eu-central-1", &settings).await?.base)
     }
 
     #[tokio::test]

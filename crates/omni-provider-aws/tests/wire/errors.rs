@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use omni_contracts::storage::{
-    DeleteOptions, GetOptions, PutOptions, StorageProvider, Version, WriteCondition, WriteId,
+    DeleteOptions, GetOptions, Key, PutOptions, StorageProvider, Version, WriteCondition, WriteId,
 };
 use omni_contracts::{Body, Effect, Error, ErrorKind};
-use omni_provider_aws::S3Storage;
+use omni_provider_aws::{S3Settings, S3Storage};
 
 use crate::script::{Reply, Script};
 use crate::{SECRET, key, open, settings};
@@ -139,7 +139,7 @@ async fn what_cannot_be_reached_is_named() {
 
 #[tokio::test]
 async fn silence_ends_in_time_and_leaves_writes_in_doubt() {
-    let server = Script::new(|_, _| Reply::Silence).await;
+    let server = Script::new(|_, _| Reply::Stall(Vec::new())).await;
     let store = open(&server.endpoint).await;
     let begun = Instant::now();
     let error = put(&store).await;
@@ -147,6 +147,47 @@ async fn silence_ends_in_time_and_leaves_writes_in_doubt() {
     let error = store.get(&key(), &GetOptions::default()).await.unwrap_err();
     assert_eq!((error.kind(), error.effect()), (ErrorKind::Timeout, Effect::No), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn an_answer_that_stalls_ends_in_time() {
+    let headers = b"HTTP/1.1 403 said\r\ncontent-length: 99\r\n\r\n<Error>";
+    let server = Script::new(|_, _| Reply::Stall(headers.to_vec())).await;
+    let store = open(&server.endpoint).await;
+    let begun = Instant::now();
+    assert_eq!(put(&store).await.kind(), ErrorKind::PermissionDenied);
+    let error = store.list(&Default::default()).await.unwrap_err();
+    assert!(error.effect() == Effect::No, "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn nothing_that_is_meant_for_an_object_reaches_the_bucket() {
+    let server = Script::new(|_, _| Reply::of(200, &[("etag", "\"tag\"")], b"")).await;
+    let (store, nothing) = (open(&server.endpoint).await, Key::native(""));
+    let kinds = [
+        store.get(&nothing, &GetOptions::default()).await.unwrap_err().kind(),
+        store.head(&nothing, &GetOptions::default()).await.unwrap_err().kind(),
+        store.put(&nothing, Body::from("x"), &PutOptions::default()).await.unwrap_err().kind(),
+        store.delete(&nothing, &DeleteOptions::default()).await.unwrap_err().kind(),
+    ];
+    assert_eq!(kinds, [ErrorKind::InvalidArgument; 4]);
+    assert!(server.asked().is_empty());
+}
+
+#[tokio::test]
+async fn contents_are_signed_unless_told_otherwise() {
+    let server = Script::new(|_, _| Reply::of(200, &[("etag", "\"tag\"")], b"")).await;
+    for unsigned_payload in [false, true] {
+        let settings = S3Settings { unsigned_payload, ..settings(&server.endpoint) };
+        let store = S3Storage::open(settings).await.unwrap();
+        store.put(&key(), Body::from("content"), &PutOptions::default()).await.unwrap();
+    }
+    let asked = server.asked();
+    let hashes: Vec<_> = asked.iter().map(|asked| asked.header("x-amz-content-sha256")).collect();
+    // Of "content", by sha256sum.
+    let hash = "ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73";
+    assert_eq!(hashes, [Some(hash), Some("unsigned-payload")]);
 }
 
 #[tokio::test]

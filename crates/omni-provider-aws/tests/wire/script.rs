@@ -26,8 +26,8 @@ impl Asked {
 pub(crate) enum Reply {
     /// These bytes; then the connection is closed.
     Bytes(Vec<u8>),
-    /// Nothing, for ever.
-    Silence,
+    /// These bytes, and then nothing, for ever.
+    Stall(Vec<u8>),
 }
 
 impl Reply {
@@ -99,7 +99,10 @@ async fn serve(
             let _ = stream.write_all(&bytes).await;
             let _ = stream.shutdown().await;
         }
-        Reply::Silence => std::future::pending().await,
+        Reply::Stall(bytes) => {
+            let _ = stream.write_all(&bytes).await;
+            std::future::pending().await
+        }
     }
 }
 
