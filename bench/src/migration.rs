@@ -1,5 +1,5 @@
 //! B11: 10 000 small objects and 20 large ones from one server to another, verified: `omni migrate`
-//! beside `rclone copy` and `rclone check`, as programs.
+//! beside `rclone copy` and `rclone check`, as programs. Neither signs contents: rclone never does.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -103,7 +103,7 @@ fn omni(desk: &Arc<Desk>) -> Result<Contestant, Failure> {
                 format!(
                     "[default.storage.{name}]\nprovider = \"s3\"\nregion = \"us-east-1\"\n\
                      bucket = \"{bucket}\"\nendpoint = \"{}\"\naccess_key_id = \"{ACCESS}\"\n\
-                     secret_access_key = \"{SECRET}\"\n",
+                     secret_access_key = \"{SECRET}\"\nunsigned_payload = true\n",
                     server.endpoint
                 )
             };

@@ -23,7 +23,7 @@ use opendal::{Operator, services};
 use crate::Failure;
 use crate::measure::{About, Bar, Case, Contestant, Plan, contestant, measure};
 use crate::memory::payload;
-use crate::server::{ACCESS, SECRET, Server};
+use crate::server::{ACCESS, Apart, SECRET, Server};
 
 const PEERS: Bar = Bar { words: "as fast as the best peer", factor: 1.0 };
 const SDK: Bar = Bar { words: "at most 3 % over the bare SDK", factor: 0.97 };
@@ -42,6 +42,7 @@ pub(crate) async fn cases(plan: &Plan<'_>) -> Result<Vec<Case>, Failure> {
         return Ok(cases);
     }
     let server = Server::start()?;
+    let _apart = Apart::new(&server);
     let clients = Clients::new(&server.endpoint).await?;
     for (size, small) in [("1 KiB", true), ("64 MiB", false)] {
         for workers in [1, 16] {
@@ -49,7 +50,7 @@ pub(crate) async fn cases(plan: &Plan<'_>) -> Result<Vec<Case>, Failure> {
                 let operations = match (small, workers) {
                     (true, 1) => 200,
                     (true, _) => 800,
-                    (false, workers) => workers,
+                    (false, workers) => workers.max(4),
                 };
                 let rounds = if small { plan.rounds } else { plan.rounds.min(5) };
                 let plan = Plan { rounds, ..*plan };

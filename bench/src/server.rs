@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::env::current_exe;
 use std::io::{BufRead, BufReader};
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -55,6 +55,37 @@ impl Server {
     }
 }
 
+/// Server and clients on a processor each, until this is dropped: where they wander, what goes to and fro
+/// one at a time takes half as long again in some rounds. Needs the program taskset.
+pub(crate) struct Apart {
+    /// How many processors there are.
+    processors: usize,
+}
+
+impl Apart {
+    pub(crate) fn new(server: &Server) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        bind(server.process.id(), "1");
+        bind(std::process::id(), "0");
+        Self { processors }
+    }
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        bind(std::process::id(), &format!("0-{}", self.processors - 1));
+    }
+}
+
+fn bind(process: u32, processors: &str) {
+    let mut command = Command::new("taskset");
+    command.args(["--all-tasks", "--cpu-list", "--pid", processors, &process.to_string()]);
+    let bound = command.stdout(Stdio::null()).status().is_ok_and(|status| status.success());
+    if !bound {
+        eprintln!("processes wander between processors: taskset does not work here");
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.process.kill();
@@ -95,13 +126,16 @@ type Objects = BTreeMap<(String, String), Object>;
 #[derive(Default)]
 struct Store {
     objects: Mutex<Objects>,
-    /// The parts of unfinished uploads, and what the objects will be.
-    uploads: Mutex<HashMap<String, (Object, BTreeMap<i32, Bytes>)>>,
+    uploads: Mutex<HashMap<String, Upload>>,
 }
+
+/// What an object will be, and the parts that were received: their contents and MD5 sums.
+type Upload = (Object, BTreeMap<i32, (Bytes, [u8; 16])>);
 
 #[derive(Clone)]
 struct Object {
-    content: Bytes,
+    /// The parts that it was sent in.
+    content: Vec<Bytes>,
     tag: String,
     modified: SystemTime,
     content_type: Option<String>,
@@ -113,12 +147,29 @@ impl Object {
     fn new(content: Bytes, content_type: Option<String>, metadata: Option<Metadata>) -> Self {
         let tag = hex(&Md5::digest(&content));
         let modified = SystemTime::now();
-        Self { content, tag, modified, content_type, metadata, checksum: None }
+        Self { content: vec![content], tag, modified, content_type, metadata, checksum: None }
+    }
+
+    fn size(&self) -> u64 {
+        self.content.iter().map(|part| part.len() as u64).sum()
+    }
+
+    fn chunks(&self, range: Range<u64>) -> Vec<Result<Bytes, Infallible>> {
+        let (mut chunks, mut before) = (Vec::new(), 0);
+        for part in &self.content {
+            let within = |at: u64| at.saturating_sub(before).min(part.len() as u64) as usize;
+            let (start, end) = (within(range.start), within(range.end));
+            let starts = (start..end).step_by(CHUNK);
+            chunks.extend(starts.map(|start| Ok(part.slice(start..end.min(start + CHUNK)))));
+            before += part.len() as u64;
+        }
+        chunks
     }
 }
 
-async fn read(body: Option<StreamingBlob>) -> S3Result<Bytes> {
-    let mut content = BytesMut::new();
+async fn read(body: Option<StreamingBlob>, length: Option<i64>) -> S3Result<Bytes> {
+    let length = length.and_then(|length| usize::try_from(length).ok());
+    let mut content = BytesMut::with_capacity(length.unwrap_or(0));
     if let Some(mut body) = body {
         while let Some(chunk) = body.next().await {
             content.extend_from_slice(&chunk.map_err(|_| s3_error!(IncompleteBody))?);
@@ -169,7 +220,7 @@ impl S3 for Store {
         request: S3Request<PutObjectInput>,
     ) -> S3Result<S3Response<PutObjectOutput>> {
         let input = request.input;
-        let content = read(input.body).await?;
+        let content = read(input.body, input.content_length).await?;
         let object = Object {
             checksum: input.checksum_crc32c,
             ..Object::new(content, input.content_type, input.metadata)
@@ -185,17 +236,13 @@ impl S3 for Store {
     ) -> S3Result<S3Response<GetObjectOutput>> {
         let input = request.input;
         let object = self.object(input.bucket, input.key)?;
-        let size = object.content.len() as u64;
+        let size = object.size();
         let range = match input.range {
             None => 0..size,
             Some(range) => range.check(size)?,
         };
         let length = range.end - range.start;
-        let part = object.content.slice(range.start as usize..range.end as usize);
-        let chunks = (0..part.len()).step_by(CHUNK).map(move |start| {
-            Ok::<_, Infallible>(part.slice(start..part.len().min(start + CHUNK)))
-        });
-        let body = StreamingBlob::wrap(stream::iter(chunks.collect::<Vec<_>>()));
+        let body = StreamingBlob::wrap(stream::iter(object.chunks(range.clone())));
         let whole = input.range.is_none();
         done(GetObjectOutput {
             body: Some(body),
@@ -218,7 +265,7 @@ impl S3 for Store {
         let input = request.input;
         let object = self.object(input.bucket, input.key)?;
         done(HeadObjectOutput {
-            content_length: Some(object.content.len() as i64),
+            content_length: Some(object.size() as i64),
             content_type: object.content_type,
             e_tag: Some(ETag::Strong(object.tag)),
             last_modified: Some(object.modified.into()),
@@ -260,7 +307,7 @@ impl S3 for Store {
             .take(limit)
             .map(|((_, key), object)| s3s::dto::Object {
                 key: Some(key.clone()),
-                size: Some(object.content.len() as i64),
+                size: Some(object.size() as i64),
                 e_tag: Some(ETag::Strong(object.tag.clone())),
                 last_modified: Some(object.modified.into()),
                 ..Default::default()
@@ -302,12 +349,13 @@ impl S3 for Store {
         request: S3Request<UploadPartInput>,
     ) -> S3Result<S3Response<UploadPartOutput>> {
         let input = request.input;
-        let content = read(input.body).await?;
-        let e_tag = Some(ETag::Strong(hex(&Md5::digest(&content))));
+        let content = read(input.body, input.content_length).await?;
+        let sum: [u8; 16] = Md5::digest(&content).into();
+        let e_tag = Some(ETag::Strong(hex(&sum)));
         let mut uploads = locked(&self.uploads);
         let (_, parts) =
             uploads.get_mut(&input.upload_id).ok_or_else(|| s3_error!(NoSuchUpload))?;
-        parts.insert(input.part_number, content);
+        parts.insert(input.part_number, (content, sum));
         let checksum_crc32c = input.checksum_crc32c;
         done(UploadPartOutput { e_tag, checksum_crc32c, ..Default::default() })
     }
@@ -323,13 +371,11 @@ impl S3 for Store {
             (object.clone(), parts)
         });
         let (mut object, parts) = upload.ok_or_else(|| s3_error!(NoSuchUpload))?;
-        let mut content = BytesMut::with_capacity(parts.values().map(Bytes::len).sum());
         let mut sums = Md5::new();
-        for part in parts.values() {
-            content.extend_from_slice(part);
-            sums.update(Md5::digest(part));
+        for (part, sum) in parts.values() {
+            object.content.push(part.clone());
+            sums.update(sum);
         }
-        object.content = content.freeze();
         object.tag = format!("{}-{}", hex(&sums.finalize()), parts.len());
         object.checksum = input.checksum_crc32c.clone();
         let e_tag = Some(ETag::Strong(object.tag.clone()));

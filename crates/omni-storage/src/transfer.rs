@@ -41,6 +41,16 @@ pub fn copy<'a>(
     }
 }
 
+/// What a finished [`copy`] read and wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Copied {
+    /// The object that was read.
+    pub source: ObjectMeta,
+    /// The object that was written.
+    pub target: Written,
+}
+
 /// What is awaited after each chunk, given its size.
 type AfterChunk = Arc<dyn Fn(u64) -> BoxFuture<'static, ()> + Send + Sync>;
 
@@ -87,7 +97,7 @@ impl Transfer<'_> {
         self
     }
 
-    async fn run(self) -> Result<Written> {
+    async fn run(self) -> Result<Copied> {
         let key = self.key.map_err(|error| error.at(Operation::Get, self.from.name(), ""))?;
         let target = self.target.map_err(|error| error.at(Operation::Put, self.to.name(), ""))?;
         let object = self.from.get(&key).await?;
@@ -106,15 +116,15 @@ impl Transfer<'_> {
             condition: self.condition,
             write_id: self.write_id,
         };
-        let stored = self.to.provider().put(&target, body, &options).await?;
-        compare(&stored, &source, *seen.lock().unwrap_or_else(PoisonError::into_inner))
+        let written = self.to.provider().put(&target, body, &options).await?;
+        compare(&written, &source, *seen.lock().unwrap_or_else(PoisonError::into_inner))
             .map_err(|error| error.at(Operation::Put, self.to.name(), target.as_str()))?;
-        Ok(stored)
+        Ok(Copied { source, target: written })
     }
 }
 
 impl<'a> IntoFuture for Transfer<'a> {
-    type Output = Result<Written>;
+    type Output = Result<Copied>;
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {

@@ -267,7 +267,7 @@ impl Route {
                 let meta = if self.same {
                     source.copy(from, to).await?
                 } else {
-                    transfer::copy(source, from, target, to).await?
+                    transfer::copy(source, from, target, to).await?.target
                 };
                 Ok(meta.size)
             }

@@ -8,7 +8,7 @@ use super::Context;
 use crate::address::Address;
 use crate::output::{Exit, Form, Outcome, print, size};
 use crate::progress;
-use crate::sync::{Done, Filter, Job, Pace, Retry, Side, Summary};
+use crate::sync::{Done, Filter, Job, Known, Pace, Retry, Side, Summary};
 
 /// Make a folder of one storage equal to a folder of another, or of the same.
 ///
@@ -24,9 +24,10 @@ pub(crate) struct Sync {
     delete: bool,
 }
 
-/// Move a folder to another storage with proof: copy it, then compare both sides anew.
+/// Move a folder to another storage with proof: copy it, then list and compare both sides anew.
 ///
-/// Begins with nothing when the target cannot have some of the objects. Never deletes.
+/// Compared are versions with those that were copied; where others come to light, size, checksum and
+/// attributes. Begins with nothing when the target cannot have some of the objects. Never deletes.
 #[derive(Debug, Args)]
 pub(crate) struct Migrate {
     #[command(flatten)]
@@ -142,6 +143,7 @@ impl Between {
             parallel: self.parallel.into(),
             retry: Retry(self.retries),
             pace: Pace::new(self.bandwidth),
+            known: Known::default(),
         })
     }
 

@@ -4,6 +4,7 @@
 //! goes on by being run again.
 
 mod filter;
+mod known;
 mod pace;
 mod pairs;
 mod retry;
@@ -21,6 +22,7 @@ use omni_storage::{
 };
 
 pub(crate) use filter::Filter;
+pub(crate) use known::Known;
 pub(crate) use pace::Pace;
 pub(crate) use pairs::Side;
 use pairs::{Pair, pairs};
@@ -42,6 +44,7 @@ pub(crate) struct Job {
     pub(crate) parallel: usize,
     pub(crate) retry: Retry,
     pub(crate) pace: Pace,
+    pub(crate) known: Known,
 }
 
 /// What is to be done about one name.
@@ -121,7 +124,8 @@ impl Job {
         .await
     }
 
-    /// Compares both sides anew: everything that is not equal is a failure.
+    /// Lists and compares both sides anew: everything that is not equal is a failure. Objects that still
+    /// have the versions which [`run`](Self::run) read and wrote, or found equal, are not asked for again.
     pub(crate) async fn verify(&self, told: impl FnMut(&str, &Done)) -> Result<Summary> {
         self.each(told, async |_, action| match action {
             Action::Nothing => Done::Same,
@@ -199,12 +203,23 @@ impl Job {
         format!("{}{name}", self.target.folder)
     }
 
-    /// Whether content and attributes are the same. A content that is stored without a checksum, as by
-    /// other programs, is read for it.
+    /// Whether content and attributes are the same.
     async fn equal(&self, source: &ObjectEntry, target: &ObjectEntry) -> Result<bool> {
         if source.size != target.size {
             return Ok(false);
         }
+        if self.known.holds(source, &target.version) {
+            return Ok(true);
+        }
+        let equal = self.compare(source, target).await?;
+        if equal {
+            self.known.learn(source, &target.version);
+        }
+        Ok(equal)
+    }
+
+    /// Asks both sides. A content that is stored without a checksum, as by other programs, is read for it.
+    async fn compare(&self, source: &ObjectEntry, target: &ObjectEntry) -> Result<bool> {
         let one = self.source.storage.head(&source.key);
         let other = self.target.storage.head(&target.key);
         let (one, other) = match try_join(one.into_future(), other.into_future()).await {
@@ -306,8 +321,12 @@ impl Job {
                 })
                 .await;
             let error = match copied {
-                Ok(written) => {
-                    return Ok(Done::Copied { bytes: written.size, changed: follow > 0 });
+                Ok(copied) => {
+                    // Without a checksum at the source, nobody knows yet that it was read well.
+                    if follow == 0 && copied.source.checksum.is_some() {
+                        self.known.learn(&source, &copied.target.version);
+                    }
+                    return Ok(Done::Copied { bytes: copied.target.size, changed: follow > 0 });
                 }
                 Err(error) => error,
             };
@@ -328,4 +347,88 @@ impl Job {
 /// Whether the version that was asked for is not there any more.
 fn is_gone(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::PreconditionFailed | ErrorKind::NotFound)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use omni_storage::{Call, Interceptor, Loader, Storage};
+
+    use super::*;
+
+    /// Counts how often either side is asked for a description.
+    #[derive(Clone, Debug, Default)]
+    struct Heads(Arc<AtomicUsize>);
+
+    impl Interceptor for Heads {
+        fn name(&self) -> &'static str {
+            "heads"
+        }
+
+        async fn around<T, F, Fut>(&self, call: &Call<'_>, attempt: F) -> Result<T>
+        where
+            T: Send,
+            F: Fn() -> Fut + Send + Sync,
+            Fut: Future<Output = Result<T>> + Send,
+        {
+            if call.operation == Operation::Head {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+            attempt().await
+        }
+    }
+
+    async fn job(heads: &Heads) -> Job {
+        let text = "[default.storage.main]\nprovider = 'memory'\n";
+        let config = Loader::new().environment([("", ""); 0]).text(text).load().unwrap();
+        let side = async || {
+            let storage = Storage::from_config(&config, "main").await.unwrap();
+            Side { storage: storage.with_interceptor(heads.clone()), folder: String::new() }
+        };
+        Job {
+            source: side().await,
+            target: side().await,
+            filter: Filter::new(&[], &[]).unwrap(),
+            delete: false,
+            parallel: 2,
+            retry: Retry(0),
+            pace: Pace::new(None),
+            known: Known::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_copied_is_verified_by_its_versions() {
+        let heads = Heads::default();
+        let job = job(&heads).await;
+        for name in ["a", "b", "c", "d", "e"] {
+            job.source.storage.put(name, "content").await.unwrap();
+        }
+        let copied = job.run(&ProgressBar::hidden(), |_, _| {}).await.unwrap();
+        assert_eq!(copied.copied, 5);
+        let verified = job.verify(|_, _| {}).await.unwrap();
+        assert_eq!((verified.same, verified.failed), (5, 0));
+        assert_eq!(heads.0.load(Ordering::Relaxed), 0);
+
+        job.source.storage.put("a", "changed").await.unwrap();
+        job.source.storage.put("b", "content").metadata("k", "v").await.unwrap();
+        job.target.storage.put("c", "CONTENT").await.unwrap();
+        // As it was, but not what was written.
+        job.target.storage.put("d", "content").await.unwrap();
+        job.target.storage.delete("e").await.unwrap();
+        let mut wrong = Vec::new();
+        let verified = job
+            .verify(|name, done| {
+                if matches!(done, Done::Failed(_)) {
+                    wrong.push(name.to_owned());
+                }
+            })
+            .await
+            .unwrap();
+        wrong.sort();
+        assert_eq!((verified.same, wrong), (1, ["a", "b", "c", "e"].map(str::to_owned).to_vec()));
+        assert_eq!(heads.0.load(Ordering::Relaxed), 8);
+    }
 }

@@ -15,9 +15,9 @@ async fn a_transfer_keeps_content_and_attributes() {
             put.await.unwrap();
             let source = from.head("a").await.unwrap();
             assert_eq!(source.attributes.metadata["k"], "ä");
-            let written = transfer::copy(from, "a", to, "b").await.unwrap();
+            let copied = transfer::copy(from, "a", to, "b").await.unwrap();
             let stored = to.head("b").await.unwrap();
-            assert_eq!(stored.written(), written);
+            assert_eq!((&copied.source, copied.target), (&source, stored.written()));
             assert_eq!((stored.size, &stored.attributes), (source.size, &source.attributes));
             assert!(to.get("b").await.unwrap().bytes().await.unwrap() == content);
         }
