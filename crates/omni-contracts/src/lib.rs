@@ -23,4 +23,4 @@ pub mod storage;
 pub use body::Body;
 pub use call::{Call, Contract, Idempotency, Interceptor, Operation, Scope};
 pub use error::{BoxError, Effect, Error, ErrorKind, Result};
-pub use pieces::Pieces;
+pub use pieces::{Piece, Pieces};

@@ -5,13 +5,12 @@ use std::time::SystemTime;
 use aws_sdk_s3::types::{
     ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, EncodingType,
 };
-use bytes::Bytes;
 use md5::{Digest as _, Md5};
 use omni_contracts::storage::{
     Attributes, Capability, CompleteOptions, Crc32c, Key, PageToken, Part, PartNumber, Prefix,
     PutOptions, ReadCondition, UploadEntry, UploadId, UploadPage, Version, WriteCondition, Written,
 };
-use omni_contracts::{Body, Effect, Error, ErrorKind, Result};
+use omni_contracts::{Body, Effect, Error, ErrorKind, Piece, Pieces, Result};
 
 use super::describe::{self, Own};
 use super::error::Intent;
@@ -52,7 +51,7 @@ impl<'s> Upload<'s> {
     pub(crate) fn send(
         &self,
         number: PartNumber,
-        content: Bytes,
+        content: Piece,
     ) -> impl Future<Output = Result<Part>> + Send + use<> {
         let (storage, key, id) = (self.storage.clone(), self.key.clone(), self.id.clone());
         async move { storage.send_part(&key, &id, number, content).await }
@@ -117,9 +116,9 @@ impl S3Storage {
         key: &Key,
         id: &str,
         number: PartNumber,
-        content: Bytes,
+        content: Piece,
     ) -> Result<Part> {
-        let (size, checksum) = (content.len() as u64, Crc32c::of(&content));
+        let (size, checksum) = (content.len() as u64, content.checksum());
         let sum = self.bucket.checksums(describe::checksum_text(checksum));
         let put = self.bucket.writing_part(key, id, number);
         let put = put.optional("x-amz-checksum-crc32c", sum).body(content);
@@ -207,7 +206,7 @@ impl S3Storage {
         body: Body,
     ) -> Result<Part> {
         self.capabilities.expect(Capability::Multipart)?;
-        let content = body.collect().await?;
+        let content = Pieces::new(body).next(usize::MAX).await?;
         self.send_part(key, upload.as_str(), number, content).await.map_err(no_upload)
     }
 

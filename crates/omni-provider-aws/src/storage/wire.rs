@@ -3,6 +3,7 @@
 //! (`docs/adr/0011`). Who is asked, as whom, and over which connection is decided by the SDK's parts.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
@@ -19,9 +20,12 @@ use aws_sigv4::http_request::{
 use aws_sigv4::sign::v4;
 use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
 use aws_smithy_runtime_api::client::identity::Identity;
-use bytes::Bytes;
-use omni_contracts::Result;
+use futures_util::stream;
+use http_body::Frame;
+use http_body_util::StreamBody;
 use omni_contracts::storage::Key;
+use omni_contracts::{Piece, Result};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
@@ -44,12 +48,12 @@ pub(crate) struct Call<'a> {
     key: &'a Key,
     query: String,
     headers: Vec<(Cow<'static, str>, String)>,
-    body: Bytes,
+    body: Piece,
 }
 
 impl<'a> Call<'a> {
     pub(crate) fn new(method: &'static str, key: &'a Key) -> Self {
-        Self { method, key, query: String::new(), headers: Vec::new(), body: Bytes::new() }
+        Self { method, key, query: String::new(), headers: Vec::new(), body: Piece::default() }
     }
 
     pub(crate) fn header(
@@ -77,7 +81,7 @@ impl<'a> Call<'a> {
         self
     }
 
-    pub(crate) fn body(mut self, content: Bytes) -> Self {
+    pub(crate) fn body(mut self, content: Piece) -> Self {
         self.body = content;
         self
     }
@@ -179,13 +183,13 @@ impl Wire {
                 let covered = self.base.starts_with("https:") && headers.clone().any(is_checksum);
                 let signed = match covered || self.unsigned_payload {
                     true => SignableBody::UnsignedPayload,
-                    false => SignableBody::Bytes(&body),
+                    false => SignableBody::Precomputed(sha256(&body)),
                 };
                 signer.headers(method, &uri, headers, signed).await?
             }
         };
         let length = body.len();
-        let mut request = HttpRequest::new(SdkBody::from(body));
+        let mut request = HttpRequest::new(sent(body));
         let unmade = |error: &dyn fmt::Display| SdkError::construction_failure(error.to_string());
         request.set_method(method).map_err(|error| unmade(&error))?;
         request.set_uri(uri).map_err(|error| unmade(&error))?;
@@ -199,6 +203,23 @@ impl Wire {
         }
         Ok(request)
     }
+}
+
+/// A body as the connection takes it: chunk by chunk, not copied.
+fn sent(body: Piece) -> SdkBody {
+    if body.chunks().len() < 2 {
+        return SdkBody::from(body.into_bytes());
+    }
+    let frames: Vec<_> =
+        body.chunks().iter().map(|chunk| Ok::<_, Infallible>(Frame::data(chunk.clone()))).collect();
+    SdkBody::from_body_1_x(StreamBody::new(stream::iter(frames)))
+}
+
+/// The sum that a signature covers a body by, in hexadecimal digits.
+fn sha256(body: &Piece) -> String {
+    let mut sum = Sha256::new();
+    body.chunks().iter().for_each(|chunk| sum.update(chunk));
+    sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn is_checksum((name, _): (&str, &str)) -> bool {

@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
-use bytes::Bytes;
 use omni_contracts::storage::{
     Capability, Crc32c, DeleteOptions, Deleted, Key, Part, PartNumber, PutOptions, ReadCondition,
     Version, WriteCondition, Written, resolve_refused,
 };
-use omni_contracts::{Body, Error, ErrorKind, Operation, Pieces, Result};
+use omni_contracts::{Body, Error, ErrorKind, Operation, Piece, Pieces, Result};
 use tokio::task::{JoinError, JoinSet};
 
 use super::describe::{self, Own};
@@ -112,11 +111,11 @@ impl S3Storage {
     async fn put_whole(
         &self,
         key: &Key,
-        content: Bytes,
+        content: Piece,
         options: &PutOptions,
         terms: &Terms,
     ) -> Result<Written> {
-        let checksum = Crc32c::of(&content);
+        let checksum = content.checksum();
         checksum.expect(options.checksum)?;
         let size = content.len() as u64;
         let write_id = options.write_id.as_ref().map(|id| id.as_str());
@@ -135,7 +134,7 @@ impl S3Storage {
     async fn put_parts(
         &self,
         key: &Key,
-        first: Bytes,
+        first: Piece,
         mut pieces: Pieces,
         part_size: usize,
         options: &PutOptions,
@@ -162,7 +161,7 @@ impl S3Storage {
     async fn send_parts(
         &self,
         upload: &Upload<'_>,
-        first: Bytes,
+        first: Piece,
         pieces: &mut Pieces,
         part_size: usize,
     ) -> Result<Vec<Part>> {

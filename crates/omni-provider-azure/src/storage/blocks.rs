@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use omni_contracts::storage::{Crc32c, Key, Version, Written};
-use omni_contracts::{Error, ErrorKind, Pieces, Result};
+use omni_contracts::{Error, ErrorKind, Piece, Pieces, Result};
 use tokio::task::{JoinError, JoinSet};
 
 use super::call::Call;
@@ -70,7 +70,7 @@ impl<'c> Blocks<'c> {
     /// Sends a body in blocks, a few at a time.
     pub(crate) async fn send_all(
         &mut self,
-        first: Bytes,
+        first: Piece,
         pieces: &mut Pieces,
         part_size: usize,
     ) -> Result<()> {
@@ -106,12 +106,12 @@ impl<'c> Blocks<'c> {
     fn send(
         &self,
         number: usize,
-        content: Bytes,
+        content: Piece,
     ) -> impl Future<Output = Result<Block>> + Send + use<> {
         let (container, key, id) = (self.container.clone(), self.key.clone(), self.id(number));
         async move {
-            let (size, checksum) = (content.len() as u64, Crc32c::of(&content));
-            container.put_block(&key, &id, content).await?;
+            let (size, checksum) = (content.len() as u64, content.checksum());
+            container.put_block(&key, &id, content.into_bytes()).await?;
             Ok(Block { number, size, checksum })
         }
     }

@@ -6,7 +6,7 @@ use omni_contracts::storage::{
     Attributes, Crc32c, Key, PutOptions, ReadCondition, Version, WriteCondition, Written,
     resolve_refused,
 };
-use omni_contracts::{Body, Error, ErrorKind, Pieces, Result};
+use omni_contracts::{Body, Error, ErrorKind, Piece, Pieces, Result};
 
 use super::blocks::{Blocks, Committed};
 use super::call::{Answer, Call};
@@ -137,7 +137,7 @@ impl BlobStorage {
         let mut pieces = Pieces::new(body);
         let first = pieces.next(part_size).await?;
         if pieces.ended() {
-            return self.put_whole(key, first, options, terms).await;
+            return self.put_whole(key, first.into_bytes(), options, terms).await;
         }
         let mut stored = self.put_blocks(key, first, pieces, part_size, options, terms).await?;
         for _ in 1..ATTEMPTS {
@@ -189,7 +189,7 @@ impl BlobStorage {
     async fn put_blocks(
         &self,
         key: &Key,
-        first: Bytes,
+        first: Piece,
         mut pieces: Pieces,
         part_size: usize,
         options: &PutOptions,
