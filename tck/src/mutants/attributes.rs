@@ -146,6 +146,24 @@ pub(super) const MUTANTS: &[Mutant] = &[
             })
         },
     ),
+    Mutant::new("STO-113", "cuts_many_entries", "metadata above 64 entries is cut").options(
+        |options| {
+            let metadata = &mut Arc::make_mut(&mut options.attributes).metadata;
+            while metadata.len() > 64 {
+                metadata.pop_last();
+            }
+        },
+    ),
+    Mutant::new("STO-113", "takes_fewer_entries", "metadata of 64 entries is refused").put(
+        |store, put| {
+            Box::pin(async move {
+                match put.options.attributes.metadata.len() >= 64 {
+                    true => fail(ErrorKind::InvalidArgument),
+                    false => put.to(&*store.inner).await,
+                }
+            })
+        },
+    ),
     Mutant::new("STO-113", "counts_characters", "metadata is limited in characters, not bytes")
         .options(|options| {
             let metadata = &options.attributes.metadata;
