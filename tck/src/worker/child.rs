@@ -77,7 +77,7 @@ pub(super) fn say(reply: &Reply) {
 /// Follows a command that only a process of its own can, or any other.
 async fn answer(store: &Arc<dyn StorageProvider>, command: Command) -> Result<Reply> {
     match command {
-        Command::Load { seed, clients } => load::run(store, seed, clients).await,
+        Command::Load { folder, seed, clients } => load::run(store, &folder, seed, clients).await,
         Command::Hang { key, content } => hang(Arc::clone(store), Key::new(key)?, content).await,
         command => follow(store.as_ref(), command).await,
     }

@@ -19,15 +19,20 @@ const KEYS: u64 = 4;
 
 const SIZES: [u64; 6] = [16, 100, 4096, 65_537, 300_000, 1_100_000];
 
-/// Runs `clients` at once, each on keys of its own, until one fails.
+/// Runs `clients` at once, each on keys of its own in `folder`, until one fails.
 pub(super) async fn run(
     store: &Arc<dyn StorageProvider>,
+    folder: &str,
     seed: u64,
     clients: u64,
 ) -> Result<Reply> {
     let tasks = (0..clients).map(|client| {
-        let store = Arc::clone(store);
-        let task = tokio::spawn(async move { write_for_ever(store.as_ref(), seed, client).await });
+        let (store, folder) = (Arc::clone(store), format!("{folder}/{client}"));
+        let seed = seed ^ (client << 32);
+        let task =
+            tokio::spawn(
+                async move { write_for_ever(store.as_ref(), &folder, seed, client).await },
+            );
         async move {
             match task.await {
                 Ok(ended) => ended,
@@ -39,10 +44,15 @@ pub(super) async fn run(
     Ok(Reply::Done)
 }
 
-async fn write_for_ever(store: &dyn StorageProvider, seed: u64, client: u64) -> Result<()> {
-    let mut rng = StdRng::seed_from_u64(seed ^ (client << 32));
+async fn write_for_ever(
+    store: &dyn StorageProvider,
+    folder: &str,
+    seed: u64,
+    client: u64,
+) -> Result<()> {
+    let mut rng = StdRng::seed_from_u64(seed);
     loop {
-        let key = format!("load/{client}/{}", rng.random_range(0..KEYS));
+        let key = format!("{folder}/{}", rng.random_range(0..KEYS));
         let content = Content::new(rng.random(), SIZES[rng.random_range(0..SIZES.len())]);
         let way = Way::choose(store, &mut rng);
         say(&Reply::Begun {

@@ -26,7 +26,7 @@ pub(crate) enum Command {
     /// Adds one to the number in `key`, `times` times, by compare and swap. Answer: `Done`.
     Increment { key: String, times: u64 },
     /// Writes until it is killed, saying `Begun` before and `Acknowledged` after each write.
-    Load { seed: u64, clients: u64 },
+    Load { folder: String, seed: u64, clients: u64 },
     /// Begins a streamed put that never ends. Answer, when the bytes were taken: `Done`.
     Hang { key: String, content: Content },
     /// Begins an upload and sends parts, but does not complete it. Answer: `Done`.

@@ -37,9 +37,10 @@ struct Known {
 
 pub(super) async fn what_was_acknowledged_survives_a_kill(cx: &Context) -> Outcome {
     let mut rng = cx.rng("kills");
+    let folder = folder(&mut rng);
     let mut keys: BTreeMap<String, Known> = BTreeMap::new();
     for kill in 0..cx.rounds(KILLS) {
-        note(&mut keys, load_and_kill(cx, &mut rng, kill).await?);
+        note(&mut keys, load_and_kill(cx, &folder, &mut rng, kill).await?);
         let store = cx.open().await?;
         for (key, known) in &mut keys {
             survives(store.as_ref(), key, known).await?;
@@ -48,10 +49,22 @@ pub(super) async fn what_was_acknowledged_survives_a_kill(cx: &Context) -> Outco
     Ok(())
 }
 
+/// Keys of this check alone: what a killed process had asked a service for may be done much later, when
+/// the store is another check's.
+fn folder(rng: &mut StdRng) -> String {
+    format!("load-{:08x}", rng.random::<u32>())
+}
+
 /// Runs a load in a process, kills it at a random moment, and returns all that it had said.
-async fn load_and_kill(cx: &Context, rng: &mut StdRng, kill: u64) -> Result<Vec<Reply>, Failure> {
+async fn load_and_kill(
+    cx: &Context,
+    folder: &str,
+    rng: &mut StdRng,
+    kill: u64,
+) -> Result<Vec<Reply>, Failure> {
     let mut worker = cx.worker().await?;
-    let load = Command::Load { seed: rng.random::<u64>() ^ kill, clients: CLIENTS };
+    let (folder, seed) = (folder.to_owned(), rng.random::<u64>() ^ kill);
+    let load = Command::Load { folder, seed, clients: CLIENTS };
     worker.send(&load)?;
     let mut said = Vec::new();
     for _ in 0..rng.random_range(1..60) {
@@ -137,8 +150,9 @@ async fn follow_get(store: &dyn StorageProvider, key: &str) -> Result<Reply> {
 
 pub(super) async fn what_survives_a_kill_is_consistent(cx: &Context) -> Outcome {
     let mut rng = cx.rng("consistency");
+    let folder = folder(&mut rng);
     for kill in 0..cx.rounds(KILLS / 2) {
-        let said = load_and_kill(cx, &mut rng, kill).await?;
+        let said = load_and_kill(cx, &folder, &mut rng, kill).await?;
         let store = cx.open().await?;
         let objects = described(store.as_ref()).await?;
         for reply in &said {
@@ -148,7 +162,7 @@ pub(super) async fn what_survives_a_kill_is_consistent(cx: &Context) -> Outcome 
             equal(format!("list of {key:?}, which is readable, after a kill"), &there, &listed)?;
         }
         uploads_can_be_swept(store.as_ref()).await?;
-        writes_work(store.as_ref(), kill).await?;
+        writes_work(store.as_ref(), &folder, kill).await?;
     }
     empties(cx).await
 }
@@ -208,9 +222,9 @@ pub(super) async fn uploads_can_be_swept(store: &dyn StorageProvider) -> Outcome
 }
 
 /// Expects writes to work on keys that were being written when the process was killed.
-async fn writes_work(store: &dyn StorageProvider, kill: u64) -> Outcome {
+async fn writes_work(store: &dyn StorageProvider, folder: &str, kill: u64) -> Outcome {
     for (client, form) in [(0, Form::Whole), (1, Form::Stream), (2, Form::Whole)] {
-        let key = format!("load/{client}/0");
+        let key = format!("{folder}/{client}/0");
         let content = Content::new(kill, 70_000);
         let situation = format!("put and get of {key:?} after a kill");
         let condition = Condition::Always;
