@@ -82,6 +82,18 @@ fn a_check_that_passes_uses_no_deviation() {
 }
 
 #[test]
+fn a_check_may_pass_that_is_broken_only_by_a_race() {
+    let mut subject = Declaring::new(&["STO-001"]);
+    subject.deviations += "sometimes = true\n";
+    let report = run(subject, "STO-001");
+    assert_eq!(clause(&report, "STO-001").status, Status::Passed);
+    let mut subject = Declaring { keeps_nothing: true, ..Declaring::new(&["STO-001"]) };
+    subject.deviations += "sometimes = true\n";
+    let report = run(subject, "STO-001");
+    assert!(matches!(clause(&report, "STO-001").status, Status::Deviates { .. }));
+}
+
+#[test]
 fn what_is_not_claimed_uses_no_deviation() {
     // The provider in memory is in one process, and does not presign.
     for id in ["STO-164", "STO-145"] {

@@ -2,11 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
+use bytes::Bytes;
 use google_cloud_storage::streaming_source::{Seek, SizeHint, StreamingSource};
 use omni_contracts::storage::Crc32c;
-use omni_contracts::{Body, Error, Result};
+use omni_contracts::{Error, Pieces, Result};
 
 use super::progress::Progress;
 use super::settings::QUANTUM;
@@ -75,7 +74,8 @@ impl Source {
             match &mut self.rest {
                 None => Bytes::new(),
                 Some(rest) => {
-                    rest.get_mut().unwrap_or_else(PoisonError::into_inner).next(PIECE).await?
+                    let rest = rest.get_mut().unwrap_or_else(PoisonError::into_inner);
+                    rest.next(PIECE).await?.into_bytes()
                 }
             }
         } else {
@@ -130,52 +130,10 @@ impl Seek for Source {
     }
 }
 
-/// A body, cut into pieces of a stated size.
-pub(crate) struct Pieces {
-    body: Body,
-    /// What was read and belongs to the next piece.
-    rest: Bytes,
-    pub(crate) ended: bool,
-}
-
-impl Pieces {
-    pub(crate) fn new(body: Body) -> Self {
-        Self { body, rest: Bytes::new(), ended: false }
-    }
-
-    /// The next piece, shorter than `size` only at the end; `ended` says whether another follows.
-    pub(crate) async fn next(&mut self, size: usize) -> Result<Bytes> {
-        self.refill().await?;
-        let mut piece = self.rest.split_to(self.rest.len().min(size));
-        self.refill().await?;
-        if piece.len() < size && !self.ended {
-            let mut joined = BytesMut::from(piece);
-            while joined.len() < size && !self.ended {
-                let missing = size - joined.len();
-                joined.extend_from_slice(&self.rest.split_to(self.rest.len().min(missing)));
-                self.refill().await?;
-            }
-            piece = joined.freeze();
-        }
-        Ok(piece)
-    }
-
-    /// Reads on until something is left, or nothing comes any more.
-    async fn refill(&mut self) -> Result<()> {
-        while self.rest.is_empty() && !self.ended {
-            match self.body.next().await {
-                Some(chunk) => self.rest = chunk?,
-                None => self.ended = true,
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use futures_util::stream;
-    use omni_contracts::ErrorKind;
+    use omni_contracts::{Body, ErrorKind};
 
     use super::*;
 
@@ -199,7 +157,7 @@ mod tests {
         let chunk = || Ok(Bytes::from_static(&[2; 100]));
         let chunks = std::iter::repeat_with(chunk).take(3 * PIECE / 100).collect();
         let mut rest = pieces(chunks);
-        let first = rest.next(2 * PIECE).await.unwrap();
+        let first = rest.next(2 * PIECE).await.unwrap().into_bytes();
         let mut source = Source::stream(first, rest, None);
         assert_eq!(source.size_hint().await.unwrap().exact(), None);
         let sizes = drain(&mut source).await.unwrap();

@@ -6,14 +6,14 @@ use google_cloud_storage::model::Object;
 use omni_contracts::storage::{
     Attributes, Crc32c, Key, PutOptions, Version, WriteCondition, Written, resolve_refused,
 };
-use omni_contracts::{Body, Error, ErrorKind, Result};
+use omni_contracts::{Body, Error, ErrorKind, Pieces, Result};
 
 use super::area;
 use super::client::Bucket;
 use super::describe::{self, Own};
 use super::error::{Intent, timed_out};
 use super::provider::GcsStorage;
-use super::source::{Failure, Pieces, Source};
+use super::source::{Failure, Source};
 
 /// A write condition as requests hold it.
 #[derive(Clone, Copy, Debug)]
@@ -100,8 +100,8 @@ impl Bucket {
     pub(crate) async fn store(&self, body: Body, draft: Draft<'_>) -> Result<Written> {
         let part_size = usize::try_from(self.settings.part_size).unwrap_or(usize::MAX);
         let mut pieces = Pieces::new(body);
-        let first = pieces.next(part_size).await?;
-        let object = if pieces.ended {
+        let first = pieces.next(part_size).await?.into_bytes();
+        let object = if pieces.ended() {
             self.store_whole(first, &draft).await?
         } else {
             self.store_chunks(first, pieces, part_size, &draft).await?
