@@ -59,10 +59,10 @@ fn request(method: &str, url: &str, headers: &str, limit: Duration) -> io::Resul
     let socket = host.to_socket_addrs()?.next().ok_or_else(|| wrong(format!("no host {host}")))?;
     let mut stream = TcpStream::connect_timeout(&socket, limit)?;
     stream.set_write_timeout(Some(left(deadline)?))?;
-    write!(
-        stream,
+    let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: {host}\r\n{headers}Content-Length: 0\r\nConnection: close\r\n\r\n"
-    )?;
+    );
+    stream.write_all(request.as_bytes())?;
     let mut line = Vec::new();
     let mut buffer = [0; LONGEST];
     while !line.contains(&b'\n') && line.len() < LONGEST {
@@ -111,13 +111,18 @@ mod tests {
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let asked = thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            let mut asked = [0; 1024];
-            let count = stream.read(&mut asked).unwrap();
+            let mut asked = Vec::new();
+            let mut buffer = [0; 1024];
+            while !asked.ends_with(b"\r\n\r\n") {
+                let count = stream.read(&mut buffer).unwrap();
+                assert_ne!(count, 0, "the request has no end: {}", String::from_utf8_lossy(&asked));
+                asked.extend_from_slice(&buffer[..count]);
+            }
             for piece in pieces {
                 stream.write_all(piece.as_bytes()).unwrap();
                 thread::sleep(Duration::from_millis(20));
             }
-            String::from_utf8_lossy(&asked[..count]).into_owned()
+            String::from_utf8_lossy(&asked).into_owned()
         });
         (endpoint, asked)
     }
