@@ -110,6 +110,8 @@ impl Context {
     ///
     /// A failure that shows why it could not be started, or not open the store.
     pub(crate) async fn worker(&self) -> Result<Worker, Failure> {
+        // A store that is opened here first is this check's, where stores are handed out.
+        self.open().await?;
         Worker::start(self).await
     }
 

@@ -293,8 +293,9 @@ async fn one_writer_wins_as_a_whole(cx: &Context) -> Outcome {
     Ok(())
 }
 
+/// No two are equal, for equal contents may have equal versions, and few have the same length.
 fn content_of(writer: usize, size: usize) -> Bytes {
-    stamped(writer as u64 + 1, size + writer % 4 * 5)
+    stamped(writer as u64 + 1, size + writer.div_ceil(4) * 5)
 }
 
 fn options_of(writer: usize) -> PutOptions {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt};
@@ -109,6 +110,11 @@ where
 
     fn evidence(&self) -> Evidence {
         self.evidence.clone()
+    }
+
+    fn time_limit(&self) -> Duration {
+        // A service far away, or a slow one on this machine.
+        Duration::from_secs(300)
     }
 
     fn parallel(&self) -> Option<usize> {

@@ -13,6 +13,14 @@ use crate::{Body, Error, ErrorKind, Result};
 /// How often a content is taken up again in a row without a byte in between.
 const RESUMES: usize = 3;
 
+/// What a failure counts: after a time limit has passed, one more is waited for, not three.
+fn weight(error: &Error) -> usize {
+    match error.kind() {
+        ErrorKind::Timeout => RESUMES,
+        _ => 1,
+    }
+}
+
 /// One version of an object, on a service that can be asked for any range of it. For providers.
 #[async_trait]
 pub trait Reopen: Send + Sync + 'static {
@@ -28,7 +36,8 @@ pub trait Reopen: Send + Sync + 'static {
 }
 
 /// The body of the bytes `range`, beginning with what `first` yields. Where that breaks, `version` is
-/// asked for the rest, at most three times in a row without a byte in between. With a checksum to
+/// asked for the rest, at most three times in a row without a byte in between, or once after an error of
+/// the kind `Timeout`. With a checksum to
 /// expect, a content that does not have it ends with `Corrupt` instead of its last chunk (clauses
 /// `STO-036` and `STO-051`).
 pub fn resumed(
@@ -74,10 +83,14 @@ impl<V: Reopen> Reading<V> {
                 None => Error::new(ErrorKind::Unavailable, "the content ended early"),
             };
             self.chunks = None;
-            self.failures += 1;
+            self.failures += weight(&broken);
             if self.failures > RESUMES {
+                let kind = match broken.kind() {
+                    ErrorKind::Timeout => ErrorKind::Timeout,
+                    _ => ErrorKind::Unavailable,
+                };
                 let problem = format!("the content broke off at byte {}", self.rest.start);
-                return Err(Error::new(ErrorKind::Unavailable, problem).with_source(broken));
+                return Err(Error::new(kind, problem).with_source(broken));
             }
         }
         Ok(None)
@@ -115,7 +128,7 @@ impl<V: Reopen> Reading<V> {
                 Err(Error::new(ErrorKind::Conflict, problem))
             }
             Err(error) => {
-                self.failures += 1;
+                self.failures += weight(&error);
                 match error.is_retryable() && self.failures <= RESUMES {
                     true => Ok(()),
                     false => Err(error),
@@ -197,6 +210,17 @@ mod tests {
         let error = read.unwrap_err();
         assert_eq!((error.kind(), asked.len()), (ErrorKind::Unavailable, 3));
         assert_eq!(error.operation(), Some(Operation::Get));
+    }
+
+    #[tokio::test]
+    async fn silence_is_waited_out_twice() {
+        let silence = || Ok(vec![Err(failing(ErrorKind::Timeout))]);
+        let (given_up, asked) = read(vec![silence(), silence()]).await;
+        assert_eq!((given_up.unwrap_err().kind(), asked.len()), (ErrorKind::Timeout, 1));
+        let (given_up, asked) = read(vec![silence(), Err(failing(ErrorKind::Timeout))]).await;
+        assert_eq!((given_up.unwrap_err().kind(), asked.len()), (ErrorKind::Timeout, 1));
+        let (read, _) = read(vec![silence(), Ok(vec![piece(4..12)])]).await;
+        assert_eq!(read.unwrap(), CONTENT[4..]);
     }
 
     #[tokio::test]

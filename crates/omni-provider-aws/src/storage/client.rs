@@ -11,19 +11,18 @@ use aws_sdk_s3::operation::create_multipart_upload::builders::CreateMultipartUpl
 use aws_sdk_s3::operation::delete_object::builders::DeleteObjectFluentBuilder;
 use aws_sdk_s3::operation::delete_objects::builders::DeleteObjectsFluentBuilder;
 use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
-use aws_sdk_s3::operation::head_bucket::builders::HeadBucketFluentBuilder;
 use aws_sdk_s3::operation::head_object::builders::HeadObjectFluentBuilder;
 use aws_sdk_s3::operation::list_multipart_uploads::builders::ListMultipartUploadsFluentBuilder;
 use aws_sdk_s3::operation::list_objects_v2::builders::ListObjectsV2FluentBuilder;
 use aws_sdk_s3::operation::list_parts::builders::ListPartsFluentBuilder;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::operation::upload_part_copy::builders::UploadPartCopyFluentBuilder;
-use aws_sdk_s3::types::{ChecksumMode, RequestPayer, ServerSideEncryption, StorageClass};
+use aws_sdk_s3::types::{RequestPayer, ServerSideEncryption, StorageClass};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use md5::{Digest as _, Md5};
-use omni_contracts::Result;
 use omni_contracts::storage::{Key, PartNumber};
+use omni_contracts::{Error, Result};
 
 use super::blank::stand_in;
 use super::connect::connect;
@@ -153,8 +152,23 @@ impl Bucket {
 
     /// Sends one of these.
     pub(crate) async fn send(&self, call: Call<'_>, intent: Intent) -> Result<HttpResponse> {
+        self.expect_own_name(call.key())?;
         let answer = self.wire.send(call).await;
         answer.map_err(|error| translate(error, intent, &self.settings))
+    }
+
+    /// Refuses keys that a request would lead elsewhere with: to the bucket itself, or to another object.
+    pub(crate) fn expect_own_name(&self, key: &Key) -> Result<()> {
+        if key.as_str().is_empty() {
+            return Err(Error::invalid("the key is empty"));
+        }
+        if key.as_str().starts_with('/') && !self.settings.keeps_leading_slash() {
+            return Err(Error::invalid(
+                "the key begins with \"/\", which some services drop: say by `keeps_leading_slash` \
+                 what this one does",
+            ));
+        }
+        Ok(())
     }
 
     fn payer(&self) -> Option<RequestPayer> {
@@ -184,20 +198,15 @@ impl Bucket {
         text
     }
 
-    pub(crate) fn head_bucket(&self) -> HeadBucketFluentBuilder {
-        self.client.head_bucket().bucket(&self.settings.bucket)
-    }
-
+    /// A get as the SDK makes it, to be presigned: no header but those that the signature covers.
     pub(crate) fn get(&self, key: &Key) -> GetObjectFluentBuilder {
         let get = self.client.get_object().bucket(&self.settings.bucket).key(stand_in(key));
         with_customer_key!(self, get.set_request_payer(self.payer()))
-            .set_checksum_mode(self.checksums(ChecksumMode::Enabled))
     }
 
     pub(crate) fn head(&self, key: &Key) -> HeadObjectFluentBuilder {
         let head = self.client.head_object().bucket(&self.settings.bucket).key(stand_in(key));
         with_customer_key!(self, head.set_request_payer(self.payer()))
-            .set_checksum_mode(self.checksums(ChecksumMode::Enabled))
     }
 
     pub(crate) fn put(&self, key: &Key) -> PutObjectFluentBuilder {

@@ -11,7 +11,7 @@ use omni_contracts::{Effect, Error, ErrorKind, Operation, Result};
 
 use super::describe::{self, Own};
 use super::error::Intent;
-use super::multipart::Upload;
+use super::multipart::{Upload, unfinished};
 use super::provider::{NAME, S3Storage};
 use super::write::{Terms, portable, with_attributes};
 
@@ -135,7 +135,8 @@ impl S3Storage {
                 .set_copy_source_if_match(source.tag());
             async move {
                 let answer = copy.send().await;
-                let answer = answer.map_err(|error| self.translate(error, Intent::Write))?;
+                let failed = |error| unfinished(self.translate(error, Intent::Write));
+                let answer = answer.map_err(failed)?;
                 let result = answer.copy_part_result();
                 let checksum = result.and_then(|result| result.checksum_crc32_c());
                 Ok::<_, Error>(Part {

@@ -39,22 +39,11 @@ where
         SdkError::ServiceError(context) => {
             answered(context.err(), context.raw(), intent, &settings.bucket)
         }
-        SdkError::DispatchFailure(failure) => {
-            let lost = if failure.is_timeout() {
-                Error::new(ErrorKind::Timeout, "the service did not answer in time")
-            } else if failure.is_user() {
-                Error::new(ErrorKind::Internal, "the request could not be made")
-            } else {
-                let place = settings.endpoint.as_ref().map(|url| format!(" at {url}"));
-                let place = place.unwrap_or_default();
-                Error::new(ErrorKind::Unavailable, format!("the service{place} cannot be reached"))
-            };
-            in_doubt(lost, intent, !never_sent(&error))
+        SdkError::DispatchFailure(failure) if failure.is_user() => {
+            Error::new(ErrorKind::Internal, "the request could not be made")
         }
-        SdkError::TimeoutError(_) => {
-            let timeout = Error::new(ErrorKind::Timeout, "the service did not answer in time");
-            in_doubt(timeout, intent, !never_sent(&error))
-        }
+        SdkError::DispatchFailure(failure) => lost(&error, failure.is_timeout(), intent, settings),
+        SdkError::TimeoutError(_) => lost(&error, true, intent, settings),
         SdkError::ResponseError(context) => {
             let status = context.raw().status().as_u16();
             // As a rule it was cut off.
@@ -88,6 +77,37 @@ where
     format!("status {}, {code}, request id {request}", response.status().as_u16())
 }
 
+/// No answer came.
+fn lost(
+    error: &(dyn std::error::Error + 'static),
+    late: bool,
+    intent: Intent,
+    settings: &S3Settings,
+) -> Error {
+    let sent = !never_sent(error);
+    let place = settings.endpoint.as_ref().map_or_else(String::new, |url| format!(" at {url}"));
+    let (connect, read) = (settings.connect_timeout, settings.read_timeout);
+    let (kind, what) = match (late, sent) {
+        (true, true) => (
+            ErrorKind::Timeout,
+            format!(
+                "the service{place} did not answer within {read:?}, the setting `read_timeout`"
+            ),
+        ),
+        (true, false) => (
+            ErrorKind::Timeout,
+            format!(
+                "no connection to the service{place} within {connect:?}, the setting `connect_timeout`"
+            ),
+        ),
+        (false, true) => {
+            (ErrorKind::Unavailable, format!("the connection to the service{place} broke off"))
+        }
+        (false, false) => (ErrorKind::Unavailable, format!("the service{place} cannot be reached")),
+    };
+    in_doubt(Error::new(kind, what), intent, sent)
+}
+
 fn in_doubt(error: Error, intent: Intent, sent: bool) -> Error {
     match intent {
         Intent::Read => error,
@@ -104,7 +124,9 @@ fn never_sent(error: &(dyn std::error::Error + 'static)) -> bool {
         let refused = error
             .downcast_ref::<std::io::Error>()
             .is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused);
-        if refused || text.contains("dns error") || text.contains("connect timeout") {
+        // The last is a handshake that failed.
+        if refused || ["dns error", "connect timeout", "(Connect)"].iter().any(|s| text.contains(s))
+        {
             return true;
         }
         cause = error.source();

@@ -39,7 +39,7 @@ impl<'s> Upload<'s> {
         attributes: &Attributes,
         own: &Own,
     ) -> Result<Self> {
-        let id = storage.begin_upload(key, attributes, own).await?;
+        let id = storage.begin_upload(key, attributes, own).await.map_err(unfinished)?;
         Ok(Self { storage, key, id, stated: own.checksum, open: true })
     }
 
@@ -54,7 +54,7 @@ impl<'s> Upload<'s> {
         content: Piece,
     ) -> impl Future<Output = Result<Part>> + Send + use<> {
         let (storage, key, id) = (self.storage.clone(), self.key.clone(), self.id.clone());
-        async move { storage.send_part(&key, &id, number, content).await }
+        async move { storage.send_part(&key, &id, number, content).await.map_err(unfinished) }
     }
 
     /// Gives the upload up because of `error`, which is returned.
@@ -82,8 +82,25 @@ impl<'s> Upload<'s> {
                 self.open = false;
                 Err(error)
             }
-            Err(error) => self.give_up(error).await,
+            Err(error) => self.give_up(forgotten(error)).await,
         }
+    }
+}
+
+/// Before its parts are joined, nothing of an upload is there, whatever became of a request.
+pub(crate) fn unfinished(error: Error) -> Error {
+    forgotten(error).with_effect(Effect::No)
+}
+
+/// What is missing is the upload, which the caller of a put does not know of.
+fn forgotten(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::NotFound => Error::new(
+            ErrorKind::Conflict,
+            "the service no longer has the upload that this write began: another program or a rule of \
+             the bucket ended it",
+        ),
+        _ => error,
     }
 }
 
@@ -319,7 +336,7 @@ impl S3Storage {
                 let (id, key) = place
                     .split_once('\n')
                     .ok_or_else(|| Error::invalid("the page token is none of this provider"))?;
-                (Some(id.to_owned()), Some(key.to_owned()))
+                (Some(id).filter(|id| !id.is_empty()).map(str::to_owned), Some(key.to_owned()))
             }
         };
         let list = self.bucket.list_uploads().prefix(prefix.as_str());
@@ -337,9 +354,16 @@ impl S3Storage {
                 created: describe::time(upload.initiated()).unwrap_or(SystemTime::UNIX_EPOCH),
             });
         }
-        let next = match (page.next_upload_id_marker(), page.next_key_marker()) {
-            (Some(id), Some(key)) if page.is_truncated() == Some(true) => {
+        let next = match (page.is_truncated(), page.next_key_marker()) {
+            (Some(true), None) => {
+                return Err(describe::unexpected(
+                    "a page of uploads does not say where the next begins",
+                ));
+            }
+            (Some(true), Some(key)) => {
                 let key = decoded(key, page.encoding_type())?;
+                // Some services continue by key alone.
+                let id = page.next_upload_id_marker().unwrap_or_default();
                 Some(PageToken::sealed(&scope, &format!("{id}\n{key}")))
             }
             _ => None,

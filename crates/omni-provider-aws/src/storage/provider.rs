@@ -87,6 +87,7 @@ impl S3Storage {
 
     async fn try_presign(&self, key: &Key, request: &PresignRequest) -> Result<PresignedUrl> {
         self.capabilities.expect(Capability::Presign)?;
+        self.bucket.expect_own_name(key)?;
         let expiry = request.expires_in;
         if expiry.as_secs() == 0 || expiry > MAX_EXPIRY {
             return Err(Error::invalid(format!(
@@ -146,22 +147,18 @@ impl StorageProvider for S3Storage {
 
     async fn check(&self) -> Result<()> {
         let bucket = &self.bucket.settings.bucket;
-        match self.bucket.head_bucket().send().await {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                let error = self.translate(error, Intent::Read);
-                let error = match error.kind() {
-                    ErrorKind::NotFound => Error::new(
-                        ErrorKind::NotFound,
-                        format!(
-                            "there is no bucket {bucket:?}: correct `bucket`, `region` or `endpoint`"
-                        ),
-                    ),
-                    _ => error,
-                };
-                Err(error.at(Operation::Check, NAME, ""))
-            }
-        }
+        // A list, for the answer to a HEAD has no text to explain a refusal.
+        let Err(error) = self.bucket.list().max_keys(1).send().await else { return Ok(()) };
+        let missing = error.raw_response().is_some_and(|answer| answer.status().as_u16() == 404);
+        let error = match missing {
+            // As the contract has it where the bucket is what is asked for.
+            true => Error::new(
+                ErrorKind::NotFound,
+                format!("there is no bucket {bucket:?}: correct `bucket`, `region` or `endpoint`"),
+            ),
+            false => self.translate(error, Intent::Read),
+        };
+        Err(error.at(Operation::Check, NAME, ""))
     }
 
     async fn put(&self, key: &Key, body: Body, options: &PutOptions) -> Result<Written> {

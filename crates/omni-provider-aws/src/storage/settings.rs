@@ -40,6 +40,10 @@ pub struct S3Settings {
     /// Where the name of the bucket stands in URLs, `path` or `virtual`; by default in the path beside an `endpoint`, else
     /// in the host name.
     pub addressing: Option<S3Addressing>,
+    /// Whether the service keeps keys that begin with `/` apart from those without it, as Amazon S3 does;
+    /// by default not beside an `endpoint`. Where it does not, such keys are refused: a service that drops
+    /// the `/` would read, write or delete another object, or the bucket.
+    pub keeps_leading_slash: Option<bool>,
     /// The profile of the AWS configuration files to use.
     pub profile: Option<String>,
     /// Whether requests are sent without credentials, as for public buckets.
@@ -129,6 +133,7 @@ impl Default for S3Settings {
             region: None,
             endpoint: None,
             addressing: None,
+            keeps_leading_slash: None,
             profile: None,
             anonymous: false,
             access_key_id: None,
@@ -161,6 +166,10 @@ impl S3Settings {
             Some(_) => S3Addressing::Path,
             None => S3Addressing::Virtual,
         })
+    }
+
+    pub(crate) fn keeps_leading_slash(&self) -> bool {
+        self.keeps_leading_slash.unwrap_or(self.endpoint.is_none())
     }
 
     /// What the service cannot do.

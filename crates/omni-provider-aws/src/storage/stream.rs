@@ -28,14 +28,17 @@ impl Pinned {
     /// What an answer yields, as long as something comes every now and then.
     pub(crate) fn chunks(&self, answer: HttpResponse) -> BoxStream<'static, Result<Bytes>> {
         let limit = self.bucket.settings.read_timeout;
-        let broken = |problem: String| Err(Error::new(ErrorKind::Unavailable, problem));
         let content = ByteStream::new(answer.into_body());
         let chunks = stream::unfold(content, move |mut content| async move {
             let chunk = match timeout(limit, content.next()).await {
                 Ok(Some(Ok(chunk))) => Ok(chunk),
-                Ok(Some(Err(error))) => broken(error.to_string()),
+                Ok(Some(Err(error))) => Err(Error::new(ErrorKind::Unavailable, error.to_string())),
                 Ok(None) => return None,
-                Err(_) => broken(format!("nothing came for {limit:?}")),
+                Err(_) => {
+                    let silence =
+                        format!("nothing came within {limit:?}, the setting `read_timeout`");
+                    Err(Error::new(ErrorKind::Timeout, silence))
+                }
             };
             Some((chunk, content))
         });

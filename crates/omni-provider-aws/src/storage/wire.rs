@@ -56,6 +56,10 @@ impl<'a> Call<'a> {
         Self { method, key, query: String::new(), headers: Vec::new(), body: Piece::default() }
     }
 
+    pub(crate) fn key(&self) -> &'a Key {
+        self.key
+    }
+
     pub(crate) fn header(
         mut self,
         name: impl Into<Cow<'static, str>>,
@@ -168,10 +172,6 @@ impl Wire {
 
     async fn request(&self, call: Call<'_>) -> Result<HttpRequest, Failure> {
         let Call { method, key, query, headers, body } = call;
-        if key.as_str().is_empty() {
-            // It would be a request for the bucket.
-            return Err(SdkError::construction_failure("the key is empty"));
-        }
         let mut uri = self.base.clone();
         encode(key.as_str(), &mut uri, b"/");
         uri.push_str(&query);

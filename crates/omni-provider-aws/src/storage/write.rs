@@ -202,6 +202,7 @@ impl S3Storage {
 
     pub(crate) async fn try_delete(&self, key: &Key, options: &DeleteOptions) -> Result<Deleted> {
         options.expect_supported(&self.capabilities)?;
+        self.bucket.expect_own_name(key)?;
         let (intent, if_match) = match &options.if_match {
             None => (Intent::Write, None),
             Some(version) => (Intent::Update, Some(expected_tag(version)?)),
@@ -226,7 +227,8 @@ impl S3Storage {
     async fn delete_batch(&self, keys: &[Key]) -> Vec<Result<Deleted>> {
         // What XML cannot hold, or what is no key, is deleted by itself.
         let held = |c: char| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}');
-        let plain = |key: &&Key| !key.as_str().is_empty() && key.as_str().chars().all(held);
+        let plain =
+            |key: &&Key| self.bucket.expect_own_name(key).is_ok() && key.as_str().chars().all(held);
         let refused = match self.delete_plain(keys.iter().filter(plain)).await {
             Ok(refused) => refused,
             Err(error) => {

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use omni_contracts::storage::{
-    DeleteOptions, GetOptions, Key, PutOptions, StorageProvider, Version, WriteCondition, WriteId,
+    CopyOptions, DeleteOptions, GetOptions, Key, PresignMethod, PresignRequest, PutOptions,
+    StorageProvider, Version, WriteCondition, WriteId,
 };
 use omni_contracts::{Body, Effect, Error, ErrorKind};
 use omni_provider_aws::{S3Settings, S3Storage};
@@ -11,7 +12,7 @@ use omni_provider_aws::{S3Settings, S3Storage};
 use crate::script::{Reply, Script};
 use crate::{SECRET, key, open, settings};
 
-fn refusal(code: &str) -> Vec<u8> {
+pub(crate) fn refusal(code: &str) -> Vec<u8> {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code>\
          <Message>as the service says</Message><RequestId>R1</RequestId></Error>"
@@ -144,6 +145,8 @@ async fn silence_ends_in_time_and_leaves_writes_in_doubt() {
     let begun = Instant::now();
     let error = put(&store).await;
     assert_eq!((error.kind(), error.effect()), (ErrorKind::Timeout, Effect::Unknown), "{error}");
+    assert!(error.to_string().contains(&server.endpoint), "{error}");
+    assert!(error.to_string().contains("`read_timeout`"), "{error}");
     let error = store.get(&key(), &GetOptions::default()).await.unwrap_err();
     assert_eq!((error.kind(), error.effect()), (ErrorKind::Timeout, Effect::No), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(10));
@@ -173,6 +176,53 @@ async fn nothing_that_is_meant_for_an_object_reaches_the_bucket() {
     ];
     assert_eq!(kinds, [ErrorKind::InvalidArgument; 4]);
     assert!(server.asked().is_empty());
+}
+
+fn signing(method: PresignMethod) -> PresignRequest {
+    PresignRequest { method, expires_in: Duration::from_secs(9), content_type: None }
+}
+
+#[tokio::test]
+async fn a_slash_at_the_beginning_leads_to_no_other_object() {
+    let server = Script::new(|_, _| Reply::of(200, &[("etag", "\"tag\"")], b"")).await;
+    let (store, bare) = (open(&server.endpoint).await, Key::native("/"));
+    let presign = signing(PresignMethod::Delete);
+    let delete = DeleteOptions::default();
+    let to = key();
+    let refused = [
+        store.get(&bare, &GetOptions::default()).await.unwrap_err(),
+        store.head(&bare, &GetOptions::default()).await.unwrap_err(),
+        store.delete(&bare, &delete).await.unwrap_err(),
+        store.delete_many(std::slice::from_ref(&bare)).await.remove(0).unwrap_err(),
+        store.copy(&bare, &to, &CopyOptions::default()).await.unwrap_err(),
+        store.presign(&bare, &presign).await.unwrap_err(),
+    ];
+    for error in refused {
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        assert!(error.to_string().contains("`keeps_leading_slash`"), "{error}");
+    }
+    assert!(server.asked().is_empty());
+    let settings = S3Settings { keeps_leading_slash: Some(true), ..settings(&server.endpoint) };
+    let store = S3Storage::open(settings).await.unwrap();
+    store.delete(&bare, &delete).await.unwrap();
+    assert!(server.asked()[0].line.starts_with("DELETE /orders//"), "{:?}", server.asked());
+}
+
+#[tokio::test]
+async fn presigned_requests_need_no_header_that_the_signature_does_not_cover() {
+    let store = open("http://127.0.0.1:9").await;
+    for method in [PresignMethod::Get, PresignMethod::Head, PresignMethod::Delete] {
+        let request = signing(method);
+        let signed = store.presign(&key(), &request).await.unwrap();
+        let covered = signed.url.split("X-Amz-SignedHeaders=").nth(1).unwrap();
+        let covered = covered.split('&').next().unwrap().replace("%3B", ";");
+        for (name, _) in &signed.headers {
+            assert!(
+                covered.split(';').any(|of| of.eq_ignore_ascii_case(name)),
+                "{name}: {covered}"
+            );
+        }
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod broken;
 mod errors;
 mod script;
 mod segments;
+mod uploads;
 
 use std::time::Duration;
 

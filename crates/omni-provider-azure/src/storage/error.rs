@@ -56,7 +56,10 @@ pub(crate) fn failed(error: azure_core::Error, intent: Intent, container: &Conta
             (Error::new(ErrorKind::Unavailable, lost), false)
         }
         _ if timeout => {
-            let late = format!("the service at {place:?} did not answer in time");
+            let limit = container.settings().read_timeout;
+            let late = format!(
+                "the service at {place:?} did not answer within {limit:?}, the setting `read_timeout`"
+            );
             (Error::new(ErrorKind::Timeout, late), true)
         }
         CoreKind::Io => {

@@ -13,7 +13,7 @@ use futures_util::stream;
 use omni_config::Secret;
 use omni_contracts::storage::{
     Capability, CopyOptions, Crc32c, GetOptions, Key, ListRequest, PresignMethod, PresignRequest,
-    PutOptions, StorageProvider, WriteCondition,
+    PutOptions, StorageProvider, Version, WriteCondition, WriteId,
 };
 use omni_contracts::{Body, Effect, Error, ErrorKind};
 
@@ -397,6 +397,23 @@ async fn errors_in_the_terms_of_the_contract() {
         assert!(error.message().contains(said), "{answer:?}: {error}");
         let wait = error.retry_after().map(|wait| wait.as_secs());
         assert_eq!(wait, (kind == Kind::Throttled).then_some(7));
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_cannot_be_told_from_anothers_is_in_doubt() {
+    // The first answer was lost; the repetition is refused, and looking who wrote fails, too.
+    for (condition, refusal) in [
+        (WriteCondition::IfAbsent, code(409, "BlobAlreadyExists")),
+        (WriteCondition::IfMatch(Version::new("0x1").unwrap()), code(412, "ConditionNotMet")),
+    ] {
+        let (store, script) = played(settings(), &[refusal, says(0)]);
+        let write_id = Some(WriteId::new("mine").unwrap());
+        let options = PutOptions { condition, write_id, ..PutOptions::default() };
+        let error = store.put(&key(), "x".into(), &options).await.unwrap_err();
+        let seen = (error.kind(), error.effect());
+        assert_eq!(seen, (ErrorKind::Unavailable, Effect::Unknown), "{error}");
+        assert_eq!(script.asked().len(), 2);
     }
 }
 

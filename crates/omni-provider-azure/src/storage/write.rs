@@ -6,7 +6,7 @@ use omni_contracts::storage::{
     Attributes, Crc32c, Key, PutOptions, ReadCondition, Version, WriteCondition, Written,
     resolve_refused,
 };
-use omni_contracts::{Body, Error, ErrorKind, Piece, Pieces, Result};
+use omni_contracts::{Body, Effect, Error, ErrorKind, Piece, Pieces, Result};
 
 use super::blocks::{Blocks, Committed};
 use super::call::{Answer, Call};
@@ -84,7 +84,12 @@ impl Container {
     /// Whether a key that a service says is taken has no object: Azurite takes blocks that were sent and
     /// never committed for one, unless it is asked to commit others.
     pub(crate) async fn is_free_after_all(&self, key: &Key, error: &Error) -> Result<bool> {
-        Ok(error.kind() == ErrorKind::AlreadyExists && self.current(key).await?.is_none())
+        if error.kind() != ErrorKind::AlreadyExists {
+            return Ok(false);
+        }
+        // Who cannot look does not know whose the object is, either.
+        let current = self.current(key).await;
+        Ok(current.map_err(|error| error.with_effect(Effect::Unknown))?.is_none())
     }
 
     /// Puts a content in one request.

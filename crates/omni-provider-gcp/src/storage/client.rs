@@ -64,7 +64,7 @@ impl Bucket {
         call: impl Future<Output = google_cloud_storage::Result<T>>,
     ) -> Result<T> {
         match within(self.settings.read_timeout, Box::pin(call)).await {
-            None => Err(timed_out(intent)),
+            None => Err(timed_out(intent, &self.settings)),
             Some(answer) => answer.map_err(|error| self.translate(&error, intent)),
         }
     }

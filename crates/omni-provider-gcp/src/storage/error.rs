@@ -36,12 +36,12 @@ pub(crate) fn translate(error: &SdkError, intent: Intent, settings: &GcsSettings
     } else if error.is_connect() {
         unreachable(settings)
     } else if error.is_timeout() || error.is_exhausted() {
-        timed_out(intent)
+        timed_out(intent, settings)
     } else if let Some(status) = error.http_status_code().filter(|status| *status != 200) {
         answered(status, error, intent, settings)
     } else if let Some(status) = error.status() {
         match status.code {
-            Code::DeadlineExceeded => timed_out(intent),
+            Code::DeadlineExceeded => timed_out(intent, settings),
             code => answered(http_status(code), error, intent, settings),
         }
     } else if error.is_binding() {
@@ -62,18 +62,28 @@ pub(crate) fn translate(error: &SdkError, intent: Intent, settings: &GcsSettings
 }
 
 /// No answer came within the time that the settings give a request.
-pub(crate) fn timed_out(intent: Intent) -> Error {
-    in_doubt(Error::new(ErrorKind::Timeout, "the service did not answer in time"), intent)
+pub(crate) fn timed_out(intent: Intent, settings: &GcsSettings) -> Error {
+    let late = format!(
+        "the service at {} did not answer within {:?}, the setting `read_timeout`",
+        place(settings),
+        settings.read_timeout
+    );
+    in_doubt(Error::new(ErrorKind::Timeout, late), intent)
 }
 
 fn unreachable(settings: &GcsSettings) -> Error {
+    let lost = format!("the service cannot be reached at {}", place(settings));
+    Error::new(ErrorKind::Unavailable, lost)
+}
+
+/// Where the service is asked.
+fn place(settings: &GcsSettings) -> String {
     let contents = settings.endpoint.as_deref().unwrap_or(DEFAULT_ENDPOINT);
     let control = settings.control_endpoint().map_or(DEFAULT_ENDPOINT, String::as_str);
-    let place = match control == contents {
+    match control == contents {
         true => contents.to_owned(),
         false => format!("{contents} or {control}"),
-    };
-    Error::new(ErrorKind::Unavailable, format!("the service cannot be reached at {place}"))
+    }
 }
 
 /// Some servers that stand in for Google's have the older interface alone, and hang up.

@@ -28,13 +28,18 @@ impl Pinned {
     /// What an answer yields.
     pub(crate) fn chunks(&self, answer: ReadObjectResponse) -> BoxStream<'static, Result<Bytes>> {
         let limit = self.bucket.settings.read_timeout;
-        let broken = |problem: String| Err(Error::new(ErrorKind::Unavailable, problem));
         let chunks = stream::unfold(answer, move |mut answer| async move {
             let chunk = match within(limit, answer.next()).await {
                 Some(Some(Ok(chunk))) => Ok(chunk),
-                Some(Some(Err(error))) => broken(error.to_string()),
+                Some(Some(Err(error))) => {
+                    Err(Error::new(ErrorKind::Unavailable, error.to_string()))
+                }
                 Some(None) => return None,
-                None => broken(format!("nothing came for {limit:?}")),
+                None => {
+                    let silence =
+                        format!("nothing came within {limit:?}, the setting `read_timeout`");
+                    Err(Error::new(ErrorKind::Timeout, silence))
+                }
             };
             Some((chunk, answer))
         });

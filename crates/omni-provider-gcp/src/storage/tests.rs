@@ -9,7 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use omni_contracts::storage::{
-    Crc32c, GetOptions, Key, ListRequest, PutOptions, StorageProvider as _, resumed,
+    Crc32c, GetOptions, Key, ListRequest, PutOptions, StorageProvider as _, WriteCondition,
+    WriteId, resumed,
 };
 use omni_contracts::{Body, Effect, ErrorKind, Operation, Result};
 
@@ -76,6 +77,33 @@ async fn a_service_that_speaks_http_1_alone_is_told() {
     let error = open(endpoint.clone(), Duration::from_secs(20)).await.check().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
     assert!(error.message().contains(&format!("does {endpoint} speak gRPC")), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_write_that_cannot_be_told_from_anothers_is_in_doubt() {
+    // The first answer was lost; the repetition is refused, and looking who wrote fails, too.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        request(&mut stream);
+        let refusal = b"HTTP/1.1 412 Precondition Failed\r\ncontent-length: 0\r\n\r\n";
+        stream.write_all(refusal).unwrap();
+        // Until the client is done with it.
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let settings = GcsSettings {
+        endpoint: Some(endpoint),
+        control_endpoint: Some("http://127.0.0.1:1".to_owned()),
+        anonymous: true,
+        ..GcsSettings::bucket("b")
+    };
+    let store = GcsStorage::open(settings).await.unwrap();
+    let (condition, id) = (WriteCondition::IfAbsent, WriteId::new("mine").unwrap());
+    let create = PutOptions { condition, write_id: Some(id), ..PutOptions::default() };
+    let error = store.put(&Key::new("k").unwrap(), Body::from("x"), &create).await.unwrap_err();
+    let seen = (error.kind(), error.effect());
+    assert_eq!(seen, (ErrorKind::Unavailable, Effect::Unknown), "{error:?}");
 }
 
 const CONTENT: &[u8] = b"the quick brown fox";

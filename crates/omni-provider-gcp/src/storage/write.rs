@@ -156,7 +156,7 @@ impl Bucket {
         intent: Intent,
     ) -> Result<Object> {
         match sent {
-            None => Err(timed_out(intent)),
+            None => Err(timed_out(intent, &self.settings)),
             Some(Ok(object)) => Ok(object),
             // The source's own error says more, and that nothing was stored.
             Some(Err(error)) => {

@@ -49,8 +49,7 @@ pub(super) async fn what_was_acknowledged_survives_a_kill(cx: &Context) -> Outco
     Ok(())
 }
 
-/// Keys of this check alone: what a killed process had asked a service for may be done much later, when
-/// the store is another check's.
+/// Keys of this check alone: what a killed process had asked a service for may be done later.
 fn folder(rng: &mut StdRng) -> String {
     format!("load-{:08x}", rng.random::<u32>())
 }
