@@ -1,6 +1,7 @@
 //! B7: S3, against one server on this machine. Path style, no retries, kept connections; parts of 8 MiB,
-//! four at once. Requests are signed without their contents, as over TLS; the SDK alone cannot do so over
-//! plain HTTP, so its puts are signed as a whole.
+//! four at once. Requests are signed without their contents, as over TLS, and the service is sent no
+//! checksum, for the peers send none; the SDK alone can do neither over plain HTTP with its defaults. All
+//! contestants read the same objects: how the server's memory lies would decide otherwise.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, WriteMultipart};
 use omni_config::Secret;
-use omni_provider_aws::{S3Settings, S3Storage};
+use omni_provider_aws::{S3Checksums, S3Settings, S3Storage};
 use omni_storage::{Crc32c, Storage};
 use opendal::{Operator, services};
 
@@ -33,6 +34,8 @@ const BUCKET: &str = "bench";
 const PART: usize = 8 << 20;
 const PARALLEL: usize = 4;
 const LARGE: usize = 64 << 20;
+/// The most that happens at once.
+const MOST_WORKERS: u64 = 16;
 /// What a stream that is put comes in.
 const CHUNK: usize = 1 << 20;
 
@@ -45,14 +48,17 @@ pub(crate) async fn cases(plan: &Plan<'_>) -> Result<Vec<Case>, Failure> {
     let _apart = Apart::new(&server);
     let clients = Clients::new(&server.endpoint).await?;
     for (size, small) in [("1 KiB", true), ("64 MiB", false)] {
-        for workers in [1, 16] {
+        for worker in 0..MOST_WORKERS {
+            clients.put("omni", &readable(small, worker), small).await?;
+        }
+        for workers in [1, MOST_WORKERS] {
             for work in [Work::Put, Work::Get] {
                 let operations = match (small, workers) {
                     (true, 1) => 200,
                     (true, _) => 800,
                     (false, workers) => workers.max(4),
                 };
-                let rounds = if small { plan.rounds } else { plan.rounds.min(5) };
+                let rounds = if small { plan.rounds } else { plan.rounds.min(11) };
                 let plan = Plan { rounds, ..*plan };
                 for (peers, bar) in
                     [(&["object_store", "opendal"][..], PEERS), (&["aws-sdk-s3"], SDK)]
@@ -109,6 +115,7 @@ impl Clients {
             part_size: PART as u64,
             parallel_parts: PARALLEL,
             unsigned_payload: true,
+            checksums: S3Checksums::None,
             ..S3Settings::bucket(BUCKET)
         };
         let object_store = AmazonS3Builder::new()
@@ -145,14 +152,17 @@ impl Clients {
         })
     }
 
-    /// Every worker has an object of its own, which is put before it is first read.
+    /// Every worker has an object of its own.
     fn contestant(&self, name: &'static str, work: Work, small: bool, workers: u64) -> Contestant {
         let clients = self.clone();
         contestant(name, move |operations| {
             let clients = clients.clone();
             let worker = move |worker: u64| {
                 let clients = clients.clone();
-                let key = format!("{name}/{small}/{worker}");
+                let key = match work {
+                    Work::Put => format!("{name}/{small}/{worker}"),
+                    Work::Get => readable(small, worker),
+                };
                 async move {
                     for _ in (worker..operations).step_by(workers as usize) {
                         match work {
@@ -285,6 +295,11 @@ impl Clients {
         std::hint::black_box(crc);
         Ok(size)
     }
+}
+
+/// The object that a worker reads.
+fn readable(small: bool, worker: u64) -> String {
+    format!("read/{small}/{worker}")
 }
 
 fn chunk() -> Bytes {

@@ -9,6 +9,7 @@ mod list;
 mod object;
 mod remove;
 mod sync;
+mod uploads;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -41,6 +42,7 @@ pub(crate) enum Command {
     Rm(remove::Rm),
     Stat(object::Stat),
     Sync(sync::Sync),
+    Uploads(uploads::Uploads),
 }
 
 /// What holds for every command.
@@ -95,5 +97,6 @@ pub(crate) async fn run(command: Command, context: &Context) -> Outcome {
         Command::Rm(rm) => rm.run(context).await,
         Command::Stat(stat) => stat.run(context).await,
         Command::Sync(sync) => sync.run(context).await,
+        Command::Uploads(uploads) => uploads.run(context).await,
     }
 }

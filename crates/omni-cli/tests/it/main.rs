@@ -7,6 +7,7 @@ mod configuration;
 mod interrupt;
 mod objects;
 mod sync;
+mod uploads;
 
 use std::ffi::OsStr;
 use std::path::Path;
