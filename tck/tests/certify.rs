@@ -39,6 +39,8 @@ fn own() -> Vec<Arc<dyn Subject>> {
         #[cfg(feature = "provider-gcp")]
         Arc::new(subjects::Gcs::plain()),
         #[cfg(feature = "provider-gcp")]
+        Arc::new(subjects::Gcs::by_http()),
+        #[cfg(feature = "provider-gcp")]
         Arc::new(subjects::Gcs::versioned()),
     ]
 }

@@ -5,4 +5,4 @@
 mod storage;
 
 #[cfg(feature = "storage")]
-pub use storage::{GcsSettings, GcsStorage};
+pub use storage::{GcsControl, GcsSettings, GcsStorage};

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use omni_config::Secret;
 use omni_contracts::storage::{Key, StorageProvider};
 use omni_contracts::{Error, ErrorKind, Result};
-use omni_provider_gcp::{GcsSettings, GcsStorage};
+use omni_provider_gcp::{GcsControl, GcsSettings, GcsStorage};
 
 use crate::fakes::gcs::{Gcs as Server, NewBucket, shared};
 use crate::{Damage, Evidence, Place, Subject};
@@ -19,19 +19,26 @@ use crate::{Damage, Evidence, Place, Subject};
 pub struct Gcs {
     name: &'static str,
     versioning: bool,
+    control: GcsControl,
 }
 
 impl Gcs {
     /// In buckets that keep the current generations alone.
     #[must_use]
     pub fn plain() -> Self {
-        Self { name: "gcs-fake", versioning: false }
+        Self { name: "gcs-fake", versioning: false, control: GcsControl::Grpc }
+    }
+
+    /// In buckets that keep older generations, and without gRPC.
+    #[must_use]
+    pub fn by_http() -> Self {
+        Self { name: "gcs-fake-http", versioning: true, control: GcsControl::Http }
     }
 
     /// In buckets that keep older generations.
     #[must_use]
     pub fn versioned() -> Self {
-        Self { name: "gcs-fake-versioned", versioning: true }
+        Self { name: "gcs-fake-versioned", versioning: true, control: GcsControl::Grpc }
     }
 
     fn bucket(&self, place: &Place<'_>) -> String {
@@ -58,7 +65,7 @@ impl Subject for Gcs {
     }
 
     fn share(&self) -> f64 {
-        // The two differ in what they keep; most checks ask the same of both.
+        // They differ in what they keep and in how they are asked; most checks ask the same of all.
         if self.versioning { 0.3 } else { 1.0 }
     }
 
@@ -84,6 +91,7 @@ impl Subject for Gcs {
             endpoint: Some(endpoint),
             service_account_key: Some(Secret::new(key)),
             versioning: self.versioning,
+            control: self.control,
             ..GcsSettings::bucket(bucket)
         };
         Ok(Arc::new(GcsStorage::open(settings).await?))

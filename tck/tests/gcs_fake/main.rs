@@ -5,6 +5,7 @@ mod buckets;
 mod client;
 mod conditions;
 mod copies;
+mod copies_json;
 mod encryption;
 mod listing;
 mod objects;

@@ -10,7 +10,7 @@ use omni_contracts::storage::{
     PartNumber, Prefix, PutOptions, StorageProvider as _, UploadId, list_all,
 };
 use omni_contracts::{Body, ErrorKind, Result};
-use omni_provider_gcp::{GcsSettings, GcsStorage};
+use omni_provider_gcp::{GcsControl, GcsSettings, GcsStorage};
 use tck::fakes::gcs::{NewBucket, shared};
 
 async fn open(bucket: &str, change: impl FnOnce(&mut GcsSettings)) -> GcsStorage {
@@ -104,32 +104,54 @@ async fn unfinished_uploads_are_nowhere_to_be_seen() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn contents_are_encrypted_with_the_key_of_the_customer() {
-    let mine = Some(Secret::new("S0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0s="));
-    let store = open("gcs-customer", |settings| settings.customer_key = mine).await;
+    for (name, control) in BOTH {
+        let bucket = format!("gcs-customer-{name}");
+        let mine = Some(Secret::new("S0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0s="));
+        let store = open(&bucket, |settings| {
+            settings.customer_key = mine;
+            settings.control = control;
+        });
+        is_encrypted(&store.await).await;
+        let stranger = open(&bucket, |settings| settings.control = control);
+        assert!(content(&stranger.await, "a").await.is_err());
+    }
+}
+
+/// Both ways to ask for everything but contents.
+const BOTH: [(&str, GcsControl); 2] = [("grpc", GcsControl::Grpc), ("http", GcsControl::Http)];
+
+async fn is_encrypted(store: &GcsStorage) {
     store.put(&key("a"), Body::from("secret"), &PutOptions::default()).await.unwrap();
     store.copy(&key("a"), &key("b"), &CopyOptions::default()).await.unwrap();
     let upload = store.create_upload(&key("c"), &PutOptions::default()).await.unwrap();
-    let parts = [part(&store, "c", &upload, 1).await, part(&store, "c", &upload, 2).await];
+    let parts = [part(store, "c", &upload, 1).await, part(store, "c", &upload, 2).await];
     let complete = CompleteOptions::default();
     store.complete_upload(&key("c"), &upload, &parts, &complete).await.unwrap();
     for (name, expected) in [("a", "secret"), ("b", "secret"), ("c", "part 1;part 2;")] {
-        assert_eq!(content(&store, name).await.unwrap(), expected);
+        assert_eq!(content(store, name).await.unwrap(), expected);
     }
-    let stranger = open("gcs-customer", |_| {}).await;
-    assert!(content(&stranger, "a").await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn objects_of_another_storage_class_are_joined_and_copied() {
-    let class = Some("NEARLINE".to_owned());
-    let store = open("gcs-class", |settings| settings.storage_class = class).await;
+    for (name, control) in BOTH {
+        let bucket = format!("gcs-class-{name}");
+        let store = open(&bucket, |settings| {
+            settings.storage_class = Some("NEARLINE".to_owned());
+            settings.control = control;
+        });
+        is_joined_and_copied(&store.await).await;
+    }
+}
+
+async fn is_joined_and_copied(store: &GcsStorage) {
     let upload = store.create_upload(&key("a"), &PutOptions::default()).await.unwrap();
     let mut parts = Vec::new();
     for number in 1..=33 {
-        parts.push(part(&store, "a", &upload, number).await);
+        parts.push(part(store, "a", &upload, number).await);
     }
     let complete = CompleteOptions::default();
     store.complete_upload(&key("a"), &upload, &parts, &complete).await.unwrap();
     store.copy(&key("a"), &key("b"), &CopyOptions::default()).await.unwrap();
-    assert_eq!(content(&store, "a").await.unwrap(), content(&store, "b").await.unwrap());
+    assert_eq!(content(store, "a").await.unwrap(), content(store, "b").await.unwrap());
 }

@@ -5,7 +5,7 @@ use google_cloud_storage::builder::storage_control::ComposeObject;
 use google_cloud_storage::model::compose_object_request::SourceObject;
 use google_cloud_storage::model::{Object, ObjectChecksums};
 use omni_contracts::storage::{Attributes, Crc32c};
-use omni_contracts::{Error, ErrorKind, Result};
+use omni_contracts::{Effect, Error, ErrorKind, Result};
 
 use super::client::Bucket;
 use super::describe::{self, Own};
@@ -60,7 +60,17 @@ impl Bucket {
             let checksums = ObjectChecksums::new().set_crc32c(expected.to_u32());
             compose = compose.set_object_checksums(checksums);
         }
-        self.ask(joining(terms.intent), compose.send()).await.map_err(replaced)
+        let joined = self.ask(joining(terms.intent), compose.send()).await.map_err(replaced)?;
+        match (expected, describe::checksum(&joined)) {
+            // The service was told by gRPC alone.
+            (Some(expected), Some(joined)) if joined != expected => {
+                let problem = format!(
+                    "the parts were joined to a content with CRC-32C {joined}, not {expected}"
+                );
+                Err(Error::new(ErrorKind::Corrupt, problem).with_effect(Effect::Yes))
+            }
+            _ => Ok(joined),
+        }
     }
 
     /// Joins every 32 neighbours.

@@ -8,10 +8,12 @@ use google_cloud_auth::signer::Signer;
 use google_cloud_gax::retry_policy::NeverRetry;
 use google_cloud_storage::client::{Storage, StorageControl};
 use google_cloud_storage::read_resume_policy::NeverResume;
-use omni_contracts::Result;
+use omni_contracts::{Error, Result};
 use serde_json::Value;
 
-use super::settings::{GcsSettings, wrong};
+use super::error::DEFAULT_ENDPOINT;
+use super::json::Json;
+use super::settings::{GcsControl, GcsSettings, wrong};
 
 /// The variable that names a file with credentials, before all other sources.
 const VARIABLE: &str = "GOOGLE_APPLICATION_CREDENTIALS";
@@ -20,7 +22,7 @@ const VARIABLE: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 pub(crate) struct Clients {
     /// Contents, by HTTP.
     pub(crate) storage: Storage,
-    /// Everything else, by gRPC.
+    /// Everything else, by gRPC or the JSON API.
     pub(crate) control: StorageControl,
     /// Only the key of a service account signs without asking anybody.
     pub(crate) signer: Option<Signer>,
@@ -41,18 +43,27 @@ pub(crate) async fn connect(settings: &GcsSettings) -> Result<Clients> {
     if let Some(endpoint) = &settings.endpoint {
         storage = storage.with_endpoint(endpoint);
     }
-    let mut control =
-        StorageControl::builder().with_credentials(credentials).with_retry_policy(NeverRetry);
-    if let Some(endpoint) = settings.control_endpoint() {
-        control = control.with_endpoint(endpoint);
-    }
-    let made = async { Ok((storage.build().await?, control.build().await?)) };
-    let made: Result<_, google_cloud_gax::client_builder::Error> = made.await;
-    let (storage, control) = made.map_err(|error| {
-        wrong("the client cannot be made: correct `endpoint` or the credentials")
-            .with_source(error.to_string())
-    })?;
+    let storage = storage.build().await.map_err(unmade)?;
+    let control = match settings.control {
+        GcsControl::Grpc => {
+            let control = StorageControl::builder().with_credentials(credentials);
+            let mut control = control.with_retry_policy(NeverRetry);
+            if let Some(endpoint) = settings.control_endpoint() {
+                control = control.with_endpoint(endpoint);
+            }
+            control.build().await.map_err(unmade)?
+        }
+        GcsControl::Http => {
+            let endpoint = settings.control_endpoint().map_or(DEFAULT_ENDPOINT, String::as_str);
+            StorageControl::from_stub(Json::new(endpoint, credentials).map_err(unmade)?)
+        }
+    };
     Ok(Clients { storage, control, signer })
+}
+
+fn unmade(error: impl std::fmt::Display) -> Error {
+    wrong("the client cannot be made: correct `endpoint` or the credentials")
+        .with_source(error.to_string())
 }
 
 fn credentials(settings: &GcsSettings) -> Result<(Credentials, Option<Signer>)> {

@@ -8,10 +8,10 @@ use google_cloud_gax::error::rpc::Code;
 use google_cloud_storage::Error as SdkError;
 use omni_contracts::{Effect, Error, ErrorKind};
 
-use super::settings::GcsSettings;
+use super::settings::{GcsControl, GcsSettings};
 
 /// Where the service is unless the settings say otherwise.
-const DEFAULT_ENDPOINT: &str = "https://storage.googleapis.com";
+pub(crate) const DEFAULT_ENDPOINT: &str = "https://storage.googleapis.com";
 
 /// The longest part of an answer that no one expected which is repeated in an error.
 const MAX_SAID: usize = 300;
@@ -90,9 +90,10 @@ fn place(settings: &GcsSettings) -> String {
 fn broken_off(settings: &GcsSettings) -> Cow<'static, str> {
     match settings.control_endpoint() {
         None => "the connection broke off".into(),
+        Some(_) if settings.control == GcsControl::Http => "the connection broke off".into(),
         Some(place) => format!(
             "the connection broke off; does {place} speak gRPC, by which everything but contents is \
-             asked? `control_endpoint` says where"
+             asked? `control_endpoint` says where, `control = \"http\"` does without"
         )
         .into(),
     }

@@ -8,6 +8,7 @@ mod copy;
 mod delete;
 mod describe;
 mod error;
+mod json;
 mod list;
 mod multipart;
 mod presign;
@@ -23,4 +24,4 @@ mod versions;
 mod write;
 
 pub use provider::GcsStorage;
-pub use settings::GcsSettings;
+pub use settings::{GcsControl, GcsSettings};

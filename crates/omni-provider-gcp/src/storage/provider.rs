@@ -84,6 +84,13 @@ impl GcsStorage {
         self.bucket.span(&Span::default(), 1, None).await.map_err(|error| match error.kind() {
             // As the contract has it where the bucket is what is asked for.
             ErrorKind::Configuration => Error::new(ErrorKind::NotFound, error.message().to_owned()),
+            ErrorKind::NotFound => {
+                let missing = format!(
+                    "there is no bucket {:?}: correct `bucket` or `endpoint`",
+                    settings.bucket
+                );
+                Error::new(ErrorKind::NotFound, missing)
+            }
             _ => error,
         })?;
         if !settings.versioning {

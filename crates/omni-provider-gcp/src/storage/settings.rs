@@ -36,8 +36,11 @@ pub struct GcsSettings {
     /// The URL that contents are read and written at, by HTTP; by default
     /// `https://storage.googleapis.com`.
     pub endpoint: Option<String>,
-    /// The URL that everything else is asked at, by gRPC; by default as `endpoint`.
+    /// The URL that everything else is asked at; by default as `endpoint`.
     pub control_endpoint: Option<String>,
+    /// How everything else is asked: `grpc`, as the official client does it, or `http`, by the JSON API,
+    /// for services that stand in for Google's without gRPC and networks that let none through.
+    pub control: GcsControl,
     /// A file with credentials: the key of a service account, or anything else that Application Default
     /// Credentials take from a file.
     pub credentials_file: Option<String>,
@@ -70,12 +73,24 @@ pub struct GcsSettings {
     pub read_timeout: Duration,
 }
 
+/// How everything but contents is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GcsControl {
+    /// By gRPC.
+    #[default]
+    Grpc,
+    /// By the JSON API.
+    Http,
+}
+
 impl Default for GcsSettings {
     fn default() -> Self {
         Self {
             bucket: String::new(),
             endpoint: None,
             control_endpoint: None,
+            control: GcsControl::Grpc,
             credentials_file: None,
             service_account_key: None,
             anonymous: false,

@@ -44,7 +44,16 @@ impl KeyHash {
 
     /// From the headers `x-goog-encryption-*`, if they are there.
     pub(super) fn of_call(call: &Call) -> Result<Option<Self>, Fault> {
-        let header = |name: &str| call.header(&format!("x-goog-encryption-{name}"));
+        Self::of_headers(call, "x-goog-encryption")
+    }
+
+    /// From the headers `x-goog-copy-source-encryption-*`, if they are there.
+    pub(super) fn of_source(call: &Call) -> Result<Option<Self>, Fault> {
+        Self::of_headers(call, "x-goog-copy-source-encryption")
+    }
+
+    fn of_headers(call: &Call, prefix: &str) -> Result<Option<Self>, Fault> {
+        let header = |name: &str| call.header(&format!("{prefix}-{name}"));
         let [algorithm, key, hash] = ["algorithm", "key", "key-sha256"].map(header);
         if [algorithm, key, hash].iter().all(Option::is_none) {
             return Ok(None);

@@ -10,6 +10,7 @@
 mod account;
 mod conditions;
 mod copies;
+mod copies_json;
 mod encryption;
 mod fault;
 mod grpc;

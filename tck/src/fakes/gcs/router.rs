@@ -7,7 +7,7 @@ use super::State;
 use super::fault::Fault;
 use super::http::{self, Answer, Call};
 use super::store::Bucket;
-use super::{grpc, json, media, metadata, upload, xml};
+use super::{copies_json, grpc, json, media, metadata, upload, xml};
 
 /// Answers any request.
 pub(super) async fn serve(server: &State, request: Request<Incoming>) -> Answer {
@@ -52,6 +52,17 @@ async fn text(server: &State, call: Call, body: Incoming) -> Result<Answer, Faul
                     metadata::object(&mut server.store(), &call, bucket, object, &body)
                 }
             }
+        }
+        ["storage", "v1", "b", from, "o", source, "rewriteTo", "b", to, "o", target] => {
+            admit(server, &call, from)?;
+            admit(server, &call, to)?;
+            let body = upload::collected(body).await?;
+            copies_json::rewrite(&mut server.store(), &call, [from, source], [to, target], &body)
+        }
+        ["storage", "v1", "b", bucket, "o", target, "compose"] => {
+            admit(server, &call, bucket)?;
+            let body = upload::collected(body).await?;
+            copies_json::compose(&mut server.store(), &call, bucket, target, &body)
         }
         ["-", "buckets", bucket] => make_bucket(server, &call, bucket),
         _ => Ok(xml::serve(server, &call, body).await),
