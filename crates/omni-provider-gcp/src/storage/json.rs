@@ -95,7 +95,7 @@ fn lost(error: reqwest::Error) -> Error {
 fn said(content: Bytes) -> Bytes {
     let parsed = serde_json::from_slice::<Value>(&content).ok();
     let message = parsed.as_ref().and_then(|value| value.pointer("/error/message")?.as_str());
-    message.map_or(content.clone(), |message| Bytes::copy_from_slice(message.as_bytes()))
+    message.map(|message| Bytes::copy_from_slice(message.as_bytes())).unwrap_or(content)
 }
 
 /// A request.
