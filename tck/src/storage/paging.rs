@@ -250,6 +250,8 @@ async fn tokens_are_text(cx: &Context) -> Outcome {
         }
     }
     holds("lists of pages of 1, 3 and 8 entries", !noted.is_empty(), "page tokens", "none")?;
+    // Each goes on to the end, page by page.
+    let noted = cx.some(noted);
     // The tokens in another order, by another handle, twice, and when the first handle is gone.
     let second = cx.open().await?;
     for (continuation, rest) in noted.iter().rev() {
