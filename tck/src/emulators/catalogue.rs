@@ -78,15 +78,17 @@ pub static MOTO: Emulator = Emulator {
     stores: Some(BUCKETS),
 };
 
-/// Azurite: storage of Azure. Its ports are those of blobs, queues and tables, in this order.
+/// Azurite: storage of Azure. Its ports are those of blobs, queues and tables, in this order. `serve.js`
+/// says what is left out of it.
 pub static AZURITE: Emulator = Emulator {
     name: "azurite",
     version: "3.35.0",
     install: Install::Npm {
         package: include_str!("../../emulators/azurite/package.json"),
         lock: include_str!("../../emulators/azurite/package-lock.json"),
+        serve: include_str!("../../emulators/azurite/serve.js"),
     },
-    program: "node_modules/.bin/azurite",
+    program: "serve.js",
     arguments: &[
         "--inMemoryPersistence",
         "--disableTelemetry",
@@ -128,7 +130,7 @@ mod tests {
                     assert!(lines.clone().all(|line| line.contains("==")), "{name}");
                     assert!(lines.clone().any(|line| line == format!("{name}=={version}")));
                 }
-                Install::Npm { package, lock } => {
+                Install::Npm { package, lock, .. } => {
                     assert!(package.contains(&format!("\"{name}\": \"{version}\"")), "{name}");
                     assert!(!lock.contains("\"resolved\""), "{name}");
                 }

@@ -3,8 +3,9 @@
 //! is made anew. A virtual environment cannot be moved, so it is made where it stays.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -58,7 +59,11 @@ fn below(root: &Path, emulator: &Emulator) -> Result<PathBuf, String> {
         _ => fs::create_dir(&folder).map_err(at)?,
     }
     for (file, text) in files(&emulator.install) {
-        fs::write(folder.join(file), text).map_err(at)?;
+        let file = folder.join(file);
+        fs::write(&file, text).map_err(at)?;
+        if text.starts_with("#!") {
+            fs::set_permissions(&file, Permissions::from_mode(0o755)).map_err(at)?;
+        }
     }
     for step in steps(&emulator.install) {
         take(&step, &folder).map_err(|error| format!("installing {name}: {error}"))?;
@@ -84,8 +89,8 @@ fn contents(emulator: &Emulator) -> String {
 fn files(install: &Install) -> Vec<(&'static str, &'static str)> {
     match *install {
         Install::Python { requirements } => vec![("requirements.txt", requirements)],
-        Install::Npm { package, lock } => {
-            vec![("package.json", package), ("package-lock.json", lock)]
+        Install::Npm { package, lock, serve } => {
+            vec![("package.json", package), ("package-lock.json", lock), ("serve.js", serve)]
         }
         Install::Nothing => Vec::new(),
     }

@@ -78,6 +78,8 @@ pub enum Install {
         package: &'static str,
         /// The text of its `package-lock.json`.
         lock: &'static str,
+        /// The text of a program, which becomes `serve.js`.
+        serve: &'static str,
     },
     /// Not at all: the machine has it.
     Nothing,
