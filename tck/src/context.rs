@@ -140,3 +140,50 @@ impl std::fmt::Debug for Context {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+    use omni_contracts::Result;
+    use omni_provider_memory::{MemorySettings, MemoryStorage};
+
+    use super::*;
+    use crate::Evidence;
+
+    /// Notes what is asked of it; its workers end at once.
+    #[derive(Default)]
+    struct Noted(Mutex<Vec<&'static str>>);
+
+    #[async_trait]
+    impl Subject for Noted {
+        fn name(&self) -> &str {
+            "noted"
+        }
+
+        fn evidence(&self) -> Evidence {
+            Evidence::Embedded
+        }
+
+        async fn open(&self, _: &Place<'_>) -> Result<Arc<dyn StorageProvider>> {
+            self.0.lock().unwrap().push("open");
+            Ok(Arc::new(MemoryStorage::new(MemorySettings::default())))
+        }
+
+        fn prepare_worker(&self, command: &mut Command) {
+            self.0.lock().unwrap().push("prepare_worker");
+            *command = Command::new("true");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_worker_is_prepared_when_its_store_is_open() {
+        let subject = Arc::new(Noted::default());
+        let cx = Context::new(subject.clone(), PathBuf::new(), "store".to_owned(), 1);
+        let failure = cx.worker().await.unwrap_err();
+        assert!(failure.to_string().contains("ended by itself"), "{failure}");
+        assert_eq!(*subject.0.lock().unwrap(), ["open", "prepare_worker"]);
+    }
+}

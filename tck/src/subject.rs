@@ -95,7 +95,8 @@ pub trait Subject: Send + Sync + 'static {
     }
 
     /// Prepares the command that runs this program again as a worker process, so that the worker finds
-    /// the same subject under the same name. Nothing to do where `main` alone decides that.
+    /// the same subject under the same name. Nothing to do where `main` alone decides that. The check
+    /// has opened its store by then.
     fn prepare_worker(&self, command: &mut Command) {
         let _ = command;
     }
