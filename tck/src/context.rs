@@ -181,7 +181,8 @@ mod tests {
     #[tokio::test]
     async fn a_worker_is_prepared_when_its_store_is_open() {
         let subject = Arc::new(Noted::default());
-        let cx = Context::new(subject.clone(), PathBuf::new(), "store".to_owned(), 1);
+        let noted = Arc::clone(&subject);
+        let cx = Context::new(noted, PathBuf::new(), "store".to_owned(), 1);
         let failure = cx.worker().await.unwrap_err();
         assert!(failure.to_string().contains("ended by itself"), "{failure}");
         assert_eq!(*subject.0.lock().unwrap(), ["open", "prepare_worker"]);

@@ -12,6 +12,8 @@ pub mod emulators;
 pub mod fakes;
 mod harness;
 mod history;
+#[cfg(all(feature = "layers", feature = "provider-local"))]
+pub mod layers;
 #[cfg(feature = "provider-local")]
 pub mod mutants;
 mod reference;

@@ -18,6 +18,9 @@ use crate::{Check, Context, Deviation, Failure, Options, Outcome, Place, Subject
 /// Checks that measure time or memory, or load the machine: nothing else runs beside them.
 const ALONE: &[&str] = &["STO-191"];
 
+/// Held by what runs in this process, of whatever subject; alone by what runs alone.
+static TURN: RwLock<()> = RwLock::const_new(());
+
 /// How long a subject may take to get its back-end ready: what is missing is downloaded.
 const PREPARATION: Duration = Duration::from_secs(20 * 60);
 
@@ -86,7 +89,6 @@ pub(crate) struct Session {
     run: String,
     options: Options,
     time_limit: Duration,
-    turn: RwLock<()>,
     /// A permit for each store that there can be at once.
     places: Semaphore,
     /// What the subject was seen to be unable to do at all; then nothing it is asked can be a pass.
@@ -136,7 +138,6 @@ impl Session {
             run,
             options: options.clone(),
             time_limit: limit,
-            turn: RwLock::new(()),
             places: Semaphore::new(places),
             worthless,
             deviations,
@@ -169,11 +170,11 @@ impl Session {
         let known = planned.known(&self.capabilities);
         let (status, duration) = match (known, planned.check) {
             (None, Some(check)) if planned.is_alone() => {
-                let _turn = self.turn.write().await;
+                let _turn = TURN.write().await;
                 self.execute(check).await
             }
             (None, Some(check)) => {
-                let _turn = self.turn.read().await;
+                let _turn = TURN.read().await;
                 self.execute(check).await
             }
             (Some(status), _) => (status, Duration::ZERO),

@@ -95,18 +95,27 @@ impl std::error::Error for Malformed {}
 #[must_use]
 pub fn clauses() -> &'static [Clause] {
     static CLAUSES: LazyLock<Vec<Clause>> = LazyLock::new(|| {
-        let pages = [
-            ("storage.md", include_str!("../../docs/spec/storage.md")),
-            ("errors.md", include_str!("../../docs/spec/errors.md")),
-        ];
-        pages
-            .into_iter()
-            .flat_map(|(name, page)| {
-                parse(page).unwrap_or_else(|error| panic!("docs/spec/{name}: {error}"))
-            })
-            .collect()
+        let mut clauses = page("storage.md", include_str!("../../docs/spec/storage.md"));
+        clauses.extend(page("errors.md", include_str!("../../docs/spec/errors.md")));
+        clauses
     });
     &CLAUSES
+}
+
+/// Every clause of the layers, in the order of their page.
+///
+/// # Panics
+///
+/// As [`clauses`].
+#[must_use]
+pub fn layer_clauses() -> &'static [Clause] {
+    static CLAUSES: LazyLock<Vec<Clause>> =
+        LazyLock::new(|| page("layers.md", include_str!("../../docs/spec/layers.md")));
+    &CLAUSES
+}
+
+fn page(name: &str, text: &'static str) -> Vec<Clause> {
+    parse(text).unwrap_or_else(|error| panic!("docs/spec/{name}: {error}"))
 }
 
 /// The clause of an id.

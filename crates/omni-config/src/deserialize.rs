@@ -68,7 +68,7 @@ impl Wrong {
     }
 
     /// Notes the key on the way up; the innermost value is the wrong one.
-    fn below(mut self, key: String, value: &Value) -> Self {
+    pub(crate) fn below(mut self, key: String, value: &Value) -> Self {
         self.place.get_or_insert_with(|| Place { tag: value.tag(), value: scalar(value) });
         self.path.push(key);
         self

@@ -112,6 +112,17 @@ impl Duration {
     pub fn std<'de, D: Deserializer<'de>>(from: D) -> Result<std::time::Duration, D::Error> {
         Self::deserialize(from).map(Self::as_std)
     }
+
+    /// As [`std`](Self::std), for a field that may be missing.
+    ///
+    /// # Errors
+    ///
+    /// What is no length of time, with an example of one.
+    pub fn optional_std<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<std::time::Duration>, D::Error> {
+        Ok(Option::<Self>::deserialize(from)?.map(Self::as_std))
+    }
 }
 
 impl FromStr for ByteSize {

@@ -14,7 +14,10 @@ use crate::deserialize::{Problem, Wrong, extract};
 use crate::error::{ConfigError, Origin, unknown};
 
 /// The keys that belong to Omni and not to the provider.
-const RESERVED: &[&str] = &["provider", "require"];
+const RESERVED: &[&str] = &["layers", "provider", "require"];
+
+/// The one of them that is a table.
+const LAYERS: &str = "layers";
 
 /// One configured instance: `[default.storage.main]`, with profile and environment applied.
 #[derive(Clone)]
@@ -24,6 +27,7 @@ pub struct Section {
     name: String,
     reserved: Reserved,
     stated: Value,
+    layers: Value,
     settings: Value,
 }
 
@@ -59,6 +63,7 @@ impl Section {
             name: name.to_owned(),
             reserved: Reserved { provider: String::new(), require: Vec::new() },
             stated: instance.clone(),
+            layers: Value::Dict(instance.tag(), Dict::new()),
             settings: instance.clone(),
         };
         let mut reserved = Dict::new();
@@ -66,6 +71,9 @@ impl Section {
             for key in RESERVED {
                 reserved.extend(settings.remove_entry(*key));
             }
+        }
+        if let Some(layers) = reserved.remove(LAYERS) {
+            section.layers = layers;
         }
         let reserved = Value::Dict(instance.tag(), reserved);
         section.reserved =
@@ -96,6 +104,17 @@ impl Section {
     /// An unknown key, a missing key, a wrong type, a value out of bounds.
     pub fn settings<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
         extract(&self.settings, &self.sources).map_err(|wrong| self.error(wrong))
+    }
+
+    /// What the table `layers` of the instance says, which is for what stands around the provider; read
+    /// as [`settings`](Self::settings) are.
+    ///
+    /// # Errors
+    ///
+    /// As [`settings`](Self::settings).
+    pub fn layers<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
+        let wrong = |wrong: Wrong| self.error(wrong.below(LAYERS.to_owned(), &self.layers));
+        extract(&self.layers, &self.sources).map_err(wrong)
     }
 
     /// Checks `require = [...]` against what the opened provider declares.
@@ -146,9 +165,10 @@ impl Section {
             .profile(&self.sources.profile)
     }
 
-    /// An error with which the provider refused to open. About the configuration, it names the instance;
-    /// ours do already.
-    pub(crate) fn placed(&self, error: Error) -> Error {
+    /// An error with which the provider, or what stands around it, refused to open. About the
+    /// configuration, it names the instance; ours do already.
+    #[must_use]
+    pub fn placed(&self, error: Error) -> Error {
         if error.kind() != ErrorKind::Configuration || error.message().contains(&self.key) {
             return error;
         }

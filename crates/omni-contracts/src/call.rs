@@ -157,6 +157,38 @@ impl Operation {
         }
     }
 
+    /// Whether the operation may change what is stored: whether it is unknown what a call that was cut
+    /// off has done.
+    #[must_use]
+    pub fn changes(self) -> bool {
+        match self {
+            Self::AbortUpload
+            | Self::CompleteUpload
+            | Self::Copy
+            | Self::CreateUpload
+            | Self::Delete
+            | Self::DeleteMany
+            | Self::Put
+            | Self::UploadPart => true,
+            Self::Check
+            | Self::Get
+            | Self::GetRanges
+            | Self::Head
+            | Self::List
+            | Self::ListParts
+            | Self::ListUploads
+            | Self::ListVersions
+            | Self::Presign => false,
+        }
+    }
+
+    /// Whether the back-end may work for minutes before it answers: it moves contents, or the call
+    /// becomes many requests.
+    #[must_use]
+    pub fn is_long(self) -> bool {
+        matches!(self, Self::CompleteUpload | Self::Copy | Self::DeleteMany | Self::GetRanges)
+    }
+
     /// The operation's name, as it stands in errors, spans and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -217,6 +249,11 @@ pub trait Interceptor: Send + Sync + fmt::Debug + 'static {
     /// The layer's name, as [`layers`](crate::storage::StorageProvider::layers) shows it.
     fn name(&self) -> &'static str;
 
+    /// The layers that this one is made of, outermost first.
+    fn layers(&self) -> Vec<&'static str> {
+        vec![self.name()]
+    }
+
     /// Runs the operation by calling `attempt`, any number of times.
     ///
     /// An attempt after the first fails with `Internal` when [`Call::replayable`] is false.
@@ -236,5 +273,34 @@ pub trait Interceptor: Send + Sync + fmt::Debug + 'static {
     fn body(&self, call: &Call<'_>, body: Body) -> Body {
         let _ = call;
         body
+    }
+}
+
+/// One interceptor in several stacks: what it counts, it counts for all of them.
+#[deny(clippy::missing_trait_methods)]
+impl<I: Interceptor> Interceptor for Arc<I> {
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
+    fn layers(&self) -> Vec<&'static str> {
+        (**self).layers()
+    }
+
+    fn around<T, F, Fut>(
+        &self,
+        call: &Call<'_>,
+        attempt: F,
+    ) -> impl Future<Output = Result<T>> + Send
+    where
+        T: Send,
+        F: Fn() -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T>> + Send,
+    {
+        (**self).around(call, attempt)
+    }
+
+    fn body(&self, call: &Call<'_>, body: Body) -> Body {
+        (**self).body(call, body)
     }
 }

@@ -10,7 +10,8 @@ use omni_contracts::storage::{
     ByteRange, Capabilities, Deleted, Intercepted, Key, PageToken, Part, PartNumber, Prefix,
     PresignRequest, PresignedUrl, StorageProvider, UploadId, UploadPage,
 };
-use omni_contracts::{Body, Call, ErrorKind, Interceptor, Operation, Result, Scope};
+use omni_contracts::{Body, ErrorKind, Interceptor, Operation, Result, Scope};
+use omni_layers::{LayerSettings, Layers};
 use tokio::io::AsyncRead;
 
 use crate::{
@@ -45,6 +46,9 @@ impl Storage {
     /// Opens an instance of the conventional configuration: `omni.toml`, the profile `OMNI_PROFILE`,
     /// the environment. Without a file, `main` is kept in the folder `./omni-data`.
     ///
+    /// Around the provider stand the layers that its table `layers` asks for, by default a deadline, a
+    /// circuit breaker, retries and an attempt timeout; see [`LayerSettings`](crate::LayerSettings).
+    ///
     /// # Errors
     ///
     /// `Configuration` when the configuration is wrong, the instance is missing, or the provider does
@@ -73,18 +77,20 @@ impl Storage {
         registry: &Registry<dyn StorageProvider>,
     ) -> Result<Self> {
         let section = config.section("storage", name)?;
+        let layers = Layers::new(&section.layers::<LayerSettings>()?);
+        let layers = layers.map_err(|error| section.placed(error))?;
         let provider = registry.open(section.clone()).await?;
         section.check_required(provider.capabilities())?;
-        Ok(Self::from_provider(provider))
+        Ok(Self::from_provider(provider).with_interceptor(layers))
     }
 
-    /// A handle on a provider.
+    /// A handle on a provider, with no layer around it.
     #[must_use]
     pub fn new(provider: impl StorageProvider) -> Self {
         Self::from_provider(Arc::new(provider))
     }
 
-    /// A handle on a shared provider.
+    /// A handle on a shared provider, with no layer around it.
     #[must_use]
     pub fn from_provider(provider: Arc<dyn StorageProvider>) -> Self {
         let base = Arc::clone(&provider);
@@ -97,7 +103,7 @@ impl Storage {
     pub fn with_interceptor(&self, interceptor: impl Interceptor) -> Self {
         let shared = Arc::new(interceptor);
         let layer: Layer = Arc::new(move |inner, scope| {
-            Arc::new(Intercepted::new(Shared(Arc::clone(&shared)), inner, scope))
+            Arc::new(Intercepted::new(Arc::clone(&shared), inner, scope))
         });
         let mut stack = Stack::clone(&self.stack);
         stack.layers.push(layer);
@@ -371,34 +377,6 @@ impl Stack {
         let base = Arc::clone(&self.base);
         let wrap = |inner, layer: &Layer| layer(inner, self.scope.clone());
         Storage { provider: self.layers.iter().fold(base, wrap), stack: Arc::new(self) }
-    }
-}
-
-/// One interceptor in the stacks of several handles.
-#[derive(Debug)]
-struct Shared<I>(Arc<I>);
-
-#[deny(clippy::missing_trait_methods)]
-impl<I: Interceptor> Interceptor for Shared<I> {
-    fn name(&self) -> &'static str {
-        self.0.name()
-    }
-
-    fn around<T, F, Fut>(
-        &self,
-        call: &Call<'_>,
-        attempt: F,
-    ) -> impl Future<Output = Result<T>> + Send
-    where
-        T: Send,
-        F: Fn() -> Fut + Send + Sync,
-        Fut: Future<Output = Result<T>> + Send,
-    {
-        self.0.around(call, attempt)
-    }
-
-    fn body(&self, call: &Call<'_>, body: Body) -> Body {
-        self.0.body(call, body)
     }
 }
 

@@ -53,6 +53,7 @@ pub use omni_contracts::storage::{
 pub use omni_contracts::{
     Body, Call, Effect, Error, ErrorKind, Interceptor, Operation, Result, Scope,
 };
+pub use omni_layers::{BreakerSettings, Layer, LayerSettings, Layers, RateSettings, RetrySettings};
 
 pub use crate::copy::Copy;
 pub use crate::delete::Delete;

@@ -61,20 +61,27 @@ fn guides(root: &Path) -> Result<Vec<(PathBuf, String, String)>, String> {
 fn table(source: &str) -> String {
     let mut table = "| Setting | |\n|---|---|\n".to_owned();
     let mut comment: Vec<&str> = Vec::new();
-    let mut inside = false;
+    // What stands before the name of a field: nothing in the first struct, and in the others, which are
+    // fields of it, their name.
+    let mut prefix: Option<String> = None;
+    let mut is_first = true;
     for line in source.lines() {
         let text = line.trim();
-        if line.starts_with("pub struct ") && text.ends_with("Settings {") {
-            inside = true;
+        let name =
+            line.strip_prefix("pub struct ").and_then(|name| name.strip_suffix("Settings {"));
+        if let Some(name) = name {
+            let below = format!("{}.", name.to_lowercase());
+            prefix = Some(if is_first { String::new() } else { below });
+            is_first = false;
         } else if line == "}" {
-            inside = false;
+            prefix = None;
         }
         if let Some(said) = text.strip_prefix("/// ") {
             comment.push(said);
         } else if !text.starts_with("#[") {
             let name = text.strip_prefix("pub ").and_then(|field| field.split_once(':'));
-            if let (true, Some((name, _))) = (inside, name) {
-                table.push_str(&format!("| `{name}` | {} |\n", comment.join(" ")));
+            if let (Some(prefix), Some((name, _))) = (&prefix, name) {
+                table.push_str(&format!("| `{prefix}{name}` | {} |\n", comment.join(" ")));
             }
             comment.clear();
         }
@@ -89,7 +96,11 @@ mod tests {
     #[test]
     fn fields_and_their_comments() {
         let source = "/// Not this.\npub struct MySettings {\n    /// Where it\n    /// is.\n    \
-                      #[serde(default)]\n    pub path: PathBuf,\n}\n\nstruct Other {\n    pub x: u8,\n}\n";
-        assert_eq!(table(source), "| Setting | |\n|---|---|\n| `path` | Where it is. |\n");
+                      #[serde(default)]\n    pub path: PathBuf,\n}\n\nstruct Other {\n    pub x: u8,\n}\n\n\
+                      pub struct RetrySettings {\n    /// How often.\n    pub attempts: u32,\n}\n";
+        assert_eq!(
+            table(source),
+            "| Setting | |\n|---|---|\n| `path` | Where it is. |\n| `retry.attempts` | How often. |\n"
+        );
     }
 }

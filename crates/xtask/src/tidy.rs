@@ -13,6 +13,7 @@ use crate::run::{Outcome, cargo, output};
 pub(crate) const PUBLISHED: &[&str] = &[
     "omni-contracts",
     "omni-config",
+    "omni-layers",
     "omni-provider-memory",
     "omni-provider-local",
     "omni-provider-aws",
@@ -27,6 +28,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("omni-cli", &["omni-storage", "tck"]),
     ("omni-config", &["omni-contracts"]),
     ("omni-contracts", &[]),
+    ("omni-layers", &["omni-config", "omni-contracts"]),
     ("omni-provider-aws", &["omni-config", "omni-contracts"]),
     ("omni-provider-azure", &["omni-config", "omni-contracts"]),
     ("omni-provider-gcp", &["omni-config", "omni-contracts"]),
@@ -38,6 +40,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
         &[
             "omni-config",
             "omni-contracts",
+            "omni-layers",
             "omni-provider-aws",
             "omni-provider-azure",
             "omni-provider-gcp",
@@ -50,6 +53,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
         &[
             "omni-config",
             "omni-contracts",
+            "omni-layers",
             "omni-provider-aws",
             "omni-provider-azure",
             "omni-provider-gcp",

@@ -32,6 +32,8 @@ mod versions;
 mod write_and_read;
 
 pub use subject::MutantSubject;
+#[cfg(feature = "layers")]
+pub(crate) use subject::repeating_batches;
 
 use sabotage::{HONEST, Sabotage};
 

@@ -74,6 +74,25 @@ fn settings(base: Base) -> MemorySettings {
     }
 }
 
+/// A mutant's way around any provider: a batch of deletes is repeated as a whole while one of its keys
+/// may be.
+#[cfg(feature = "layers")]
+pub(crate) fn repeating_batches(inner: Arc<dyn StorageProvider>) -> Arc<dyn StorageProvider> {
+    let mutant = Mutant::new("", "", "").delete_many(|store, keys| {
+        Box::pin(async move {
+            let mut results = store.inner.delete_many(&keys).await;
+            for _ in 0..2 {
+                if results.iter().any(|one| one.as_ref().is_err_and(Error::is_retryable)) {
+                    results = store.inner.delete_many(&keys).await;
+                }
+            }
+            results
+        })
+    });
+    let store = Store { inner, scratch: Arc::new(Scratch::new()), gate: None };
+    Arc::new(Sabotaged::new(store, mutant.sabotage))
+}
+
 #[async_trait]
 impl Subject for MutantSubject {
     fn name(&self) -> &str {

@@ -58,7 +58,8 @@ struct Between {
     /// At most so many bytes per second, such as 10MiB.
     #[arg(long, value_name = "SIZE", value_parser = bandwidth)]
     bandwidth: Option<u64>,
-    /// How often a failure that may pass is tried again, for each request.
+    /// How often an object whose failure may pass is tried again, as a whole. Single requests are repeated
+    /// as the table `layers` of each storage says.
     #[arg(long, default_value_t = 4)]
     retries: u32,
 }

@@ -142,7 +142,7 @@ impl Job {
 
     fn pairs(&self) -> impl futures_util::Stream<Item = Result<Pair>> + '_ {
         let taken = |pair: &Pair| std::future::ready(self.filter.takes(&pair.name));
-        pairs(&self.source, &self.target, self.retry).try_filter(taken)
+        pairs(&self.source, &self.target).try_filter(taken)
     }
 
     /// Decides about every name, and lets `act` follow; some at once.
@@ -267,16 +267,11 @@ impl Job {
             Action::Refuse { why } => Ok(Done::Refused(why)),
             Action::Delete { target } => {
                 let storage = &self.target.storage;
-                self.retry
-                    .repeated(async || {
-                        let delete = storage.delete(&target.key);
-                        let unchanged = storage.capabilities().has(Capability::ConditionalDelete);
-                        match unchanged {
-                            true => delete.if_match(target.version.clone()).await,
-                            false => delete.await,
-                        }
-                    })
-                    .await?;
+                let delete = storage.delete(&target.key);
+                match storage.capabilities().has(Capability::ConditionalDelete) {
+                    true => delete.if_match(target.version.clone()).await?,
+                    false => delete.await?,
+                };
                 Ok(Done::Deleted)
             }
             Action::Copy { source, over } => self.copy(pair, source, over, bar).await,
@@ -333,8 +328,7 @@ impl Job {
             if error.operation() != Some(Operation::Get) || !is_gone(&error) {
                 return Err(error);
             }
-            let head = async || self.source.storage.head(&source.key).await;
-            match self.retry.repeated(head).await {
+            match self.source.storage.head(&source.key).await {
                 Ok(meta) => (source.version, source.size) = (meta.version, meta.size),
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Done::Vanished),
                 Err(error) => return Err(error),

@@ -8,8 +8,6 @@ use omni_storage::{
     Capability, Error, ErrorKind, ListEntry, ObjectEntry, PageToken, Result, Storage,
 };
 
-use super::Retry;
-
 /// A folder of a storage; empty for the whole of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Side {
@@ -30,9 +28,8 @@ pub(crate) struct Pair {
 pub(crate) fn pairs<'a>(
     source: &'a Side,
     target: &'a Side,
-    retry: Retry,
 ) -> impl Stream<Item = Result<Pair>> + 'a {
-    let both = (Ordered::new(source, retry), Ordered::new(target, retry));
+    let both = (Ordered::new(source), Ordered::new(target));
     stream::try_unfold(both, |(mut source, mut target)| async move {
         let order = match (source.peek().await?, target.peek().await?) {
             (None, None) => return Ok(None),
@@ -59,7 +56,6 @@ pub(crate) fn pairs<'a>(
 /// of it is read first.
 struct Ordered<'a> {
     side: &'a Side,
-    retry: Retry,
     entries: std::vec::IntoIter<ListEntry>,
     /// What comes after `entries`; the outer `None` is the end.
     following: Option<Option<PageToken>>,
@@ -67,8 +63,8 @@ struct Ordered<'a> {
 }
 
 impl<'a> Ordered<'a> {
-    fn new(side: &'a Side, retry: Retry) -> Self {
-        Self { side, retry, entries: Vec::new().into_iter(), following: Some(None), next: None }
+    fn new(side: &'a Side) -> Self {
+        Self { side, entries: Vec::new().into_iter(), following: Some(None), next: None }
     }
 
     /// The next entry, which stays.
@@ -93,8 +89,7 @@ impl<'a> Ordered<'a> {
         let ordered = storage.capabilities().has(Capability::OrderedList);
         let mut entries = Vec::new();
         while let Some(token) = self.following.take() {
-            let page = async || storage.list(folder).page(token.clone()).await;
-            let page = self.retry.repeated(page).await?;
+            let page = storage.list(folder).page(token.clone()).await?;
             if page.next.is_some() && page.next == token {
                 let problem = "the listing goes on with the same page again and again";
                 return Err(Error::new(ErrorKind::Internal, problem));

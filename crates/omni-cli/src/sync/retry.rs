@@ -1,10 +1,11 @@
-//! Trying again what may pass.
+//! Trying again what may pass. Single requests are repeated by the layers around each storage; what is
+//! repeated here is a content that broke on its way, as a whole.
 
 use std::time::Duration;
 
 use omni_storage::Result;
 
-/// How often a failure that may pass is tried again.
+/// How often an object whose failure may pass is tried again.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Retry(pub(crate) u32);
 

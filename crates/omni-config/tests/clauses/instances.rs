@@ -61,7 +61,9 @@ fn cfg_021_an_instance_without_provider_is_refused_at_once() {
 
 #[test]
 fn cfg_022_a_provider_gets_its_own_settings_only() {
-    let settings = settings("path = '/data'\nrequire = ['multipart']\ntargets.rto = '2s'").unwrap();
+    let settings =
+        settings("path = '/data'\nrequire = ['multipart']\nlayers.rto = '1s'\ntargets.rto = '2s'")
+            .unwrap();
     assert_eq!(settings.path, "/data");
     assert_eq!(settings.inline_limit, None);
     let targets = settings.targets.unwrap();
@@ -74,7 +76,7 @@ fn cfg_023_an_unknown_key_lists_what_is_allowed() {
     assert_eq!(
         refusal("path = '/data'\ninline_limt = 3"),
         "unknown key `inline_limt`, did you mean `inline_limit`; \
-         allowed are inline_limit, path, provider, require, targets"
+         allowed are inline_limit, layers, path, provider, require, targets"
             .to_owned()
             + &place("inline_limt", "")
     );
@@ -158,4 +160,26 @@ fn cfg_027_a_requirement_that_does_not_exist_lists_the_known_ones() {
         ),
         "{message}"
     );
+}
+
+#[test]
+fn cfg_028_layers_are_read_as_settings_are() {
+    let layers = |lines: &str| {
+        let text = format!("[default.storage.main]\nprovider = 'local'\n{lines}");
+        config(&text).section("storage", "main").unwrap().layers::<Targets>()
+    };
+    let read = layers("layers = { rto = '2s', members = [1] }").unwrap();
+    assert_eq!((read.rto, read.members), (Some("2s".parse().unwrap()), vec![1]));
+    assert_eq!(layers("path = 'a'").unwrap().rto, None);
+    for (lines, message) in [
+        (
+            "layers.rot = '2s'",
+            "unknown key `rot`, did you mean `rto`; allowed are members, rto".to_owned()
+                + &place("layers.rot", "2s"),
+        ),
+        ("layers.members = [1, -1]", "expected u16".to_owned()),
+    ] {
+        let said = layers(lines).unwrap_err().to_string();
+        assert!(said.contains(&message), "{said}");
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use super::batch::Batch;
 use super::{
     ByteRange, Capabilities, CompleteOptions, CopyOptions, DeleteOptions, Deleted, GetOptions,
     GetResult, Key, ListPage, ListRequest, ObjectMeta, PageToken, Part, PartNumber, Prefix,
@@ -80,7 +81,7 @@ impl<I: Interceptor, P: StorageProvider + ?Sized> StorageProvider for Intercepte
     }
 
     fn layers(&self) -> Vec<&'static str> {
-        let mut layers = vec![self.interceptor.name()];
+        let mut layers = self.interceptor.layers();
         layers.extend(self.inner.layers());
         layers
     }
@@ -133,11 +134,9 @@ impl<I: Interceptor, P: StorageProvider + ?Sized> StorageProvider for Intercepte
 
     async fn delete_many(&self, keys: &[Key]) -> Vec<Result<Deleted>> {
         let call = self.call(Operation::DeleteMany, "");
-        let attempt = || async { Ok(self.inner.delete_many(keys).await) };
-        match self.interceptor.around(&call, attempt).await {
-            Ok(results) => results,
-            Err(error) => same_for_all(&error, keys, self.name()),
-        }
+        let batch = Batch::new(keys);
+        let outcome = self.interceptor.around(&call, || batch.attempt(&*self.inner)).await;
+        batch.results(outcome, &self.name)
     }
 
     async fn list(&self, request: &ListRequest) -> Result<ListPage> {
@@ -215,18 +214,4 @@ impl<I: Interceptor, P: StorageProvider + ?Sized> StorageProvider for Intercepte
         let call = self.call(Operation::Presign, key.as_str());
         self.interceptor.around(&call, || self.inner.presign(key, request)).await
     }
-}
-
-/// A batch that a layer refused as a whole fails for each of its keys.
-fn same_for_all(error: &Error, keys: &[Key], provider: &str) -> Vec<Result<Deleted>> {
-    let one = |key: &Key| {
-        let mut copy = Error::new(error.kind(), error.message().to_owned())
-            .with_retryable(error.is_retryable())
-            .with_effect(error.effect());
-        if let Some(wait) = error.retry_after() {
-            copy = copy.with_retry_after(wait);
-        }
-        Err(copy.at(Operation::DeleteMany, provider, key.as_str()))
-    };
-    keys.iter().map(one).collect()
 }

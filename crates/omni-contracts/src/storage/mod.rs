@@ -3,6 +3,7 @@
 //! [`StorageProvider`] is what a provider implements; applications use the handle of `omni-storage`.
 
 mod attributes;
+mod batch;
 mod capability;
 mod checksum;
 mod derived;

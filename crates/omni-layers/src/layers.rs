@@ -1,0 +1,101 @@
+//! `Layers`: all of them around a call, in the one order that keeps their promises.
+
+use std::future::Future;
+
+use omni_contracts::{Call, Interceptor, Result};
+use tokio::sync::Semaphore;
+
+use crate::breaker::{Breaker, Circuit};
+use crate::doubt::Doubt;
+use crate::hedge::Hedge;
+use crate::limits::{ConcurrencyLimit, Rate, RateLimit};
+use crate::retry::{Repeats, Retry};
+use crate::settings::{Layer, LayerSettings};
+use crate::time::{AttemptTimeout, Deadline, Limit};
+
+/// The layers around every call, for one back-end: what they count, they count for all calls that pass
+/// through the same value.
+///
+/// The order is fixed (clause `LAY-003`): outside, the deadline ends everything; the breaker sees what
+/// calls come to, not single attempts; limits and the attempt timeout are for each attempt, and waiting
+/// for a limit takes nothing from the attempt's time.
+#[derive(Debug)]
+pub struct Layers {
+    names: Vec<&'static str>,
+    deadline: Deadline,
+    breaker: Breaker,
+    retry: Retry,
+    hedge: Hedge,
+    rate: RateLimit,
+    concurrency: ConcurrencyLimit,
+    attempt_timeout: AttemptTimeout,
+}
+
+impl Layers {
+    /// The layers that `settings` ask for.
+    ///
+    /// # Errors
+    ///
+    /// `Configuration` for a value out of bounds.
+    pub fn new(settings: &LayerSettings) -> Result<Self> {
+        settings.check()?;
+        let limit = |layer, time, setting| {
+            settings.has(layer).then(|| Limit::new(time, settings.slowest_transfer, setting))
+        };
+        let has = |layer| settings.has(layer);
+        let rate = settings.rate.as_ref().filter(|_| has(Layer::RateLimit));
+        let concurrency = settings.concurrency.filter(|_| has(Layer::ConcurrencyLimit));
+        let on = Layer::ORDER.iter().filter(|layer| has(**layer));
+        Ok(Self {
+            names: on.map(|layer| layer.as_str()).collect(),
+            deadline: Deadline(limit(Layer::Deadline, settings.deadline, "deadline")),
+            breaker: Breaker(has(Layer::Breaker).then(|| Circuit::new(settings.breaker.clone()))),
+            retry: Retry(has(Layer::Retry).then(|| Repeats::new(settings.retry.clone()))),
+            hedge: Hedge(settings.hedge_after.filter(|_| has(Layer::Hedge))),
+            rate: RateLimit(rate.map(Rate::new)),
+            concurrency: ConcurrencyLimit(concurrency.map(Semaphore::new)),
+            attempt_timeout: AttemptTimeout(limit(
+                Layer::AttemptTimeout,
+                settings.attempt_timeout,
+                "attempt_timeout",
+            )),
+        })
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl Interceptor for Layers {
+    fn name(&self) -> &'static str {
+        "layers"
+    }
+
+    fn layers(&self) -> Vec<&'static str> {
+        self.names.clone()
+    }
+
+    async fn around<T, F, Fut>(&self, call: &Call<'_>, attempt: F) -> Result<T>
+    where
+        T: Send,
+        F: Fn() -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T>> + Send,
+    {
+        let mut call = call.clone();
+        call.deadline = self.deadline.of(&call);
+        let doubt = Doubt::of(&call);
+        let (call, doubt) = (&call, &doubt);
+        let watched = || doubt.watch(attempt());
+        let watched = &watched;
+        let timed = move || self.attempt_timeout.around(call, doubt, watched);
+        let limited = move || self.concurrency.around(timed);
+        let paced = move || self.rate.around(limited);
+        let hedged = move || self.hedge.around(call, paced);
+        let repeated = move || self.retry.around(call, doubt, hedged);
+        let guarded = move || self.breaker.around(call, repeated);
+        self.deadline.around(call, doubt, guarded).await
+    }
+
+    fn body(&self, call: &Call<'_>, body: omni_contracts::Body) -> omni_contracts::Body {
+        let _ = call;
+        body
+    }
+}
