@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use omni_contracts::{Call, Interceptor, Result};
+use omni_contracts::{Body, Call, Interceptor, Result};
 use tokio::sync::Semaphore;
 
 use crate::breaker::{Breaker, Circuit};
@@ -94,8 +94,7 @@ impl Interceptor for Layers {
         self.deadline.around(call, doubt, guarded).await
     }
 
-    fn body(&self, call: &Call<'_>, body: omni_contracts::Body) -> omni_contracts::Body {
-        let _ = call;
+    fn body(&self, _: &Call<'_>, body: Body) -> Body {
         body
     }
 }

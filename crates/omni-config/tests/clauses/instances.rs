@@ -175,9 +175,12 @@ fn cfg_028_layers_are_read_as_settings_are() {
         (
             "layers.rot = '2s'",
             "unknown key `rot`, did you mean `rto`; allowed are members, rto".to_owned()
-                + &place("layers.rot", "2s"),
+                + &place("layers.rot", ""),
         ),
-        ("layers.members = [1, -1]", "expected u16".to_owned()),
+        (
+            "layers.members = [1, -1]",
+            "expected an integer from 0 to 65535".to_owned() + &place("layers.members[1]", "-1"),
+        ),
     ] {
         let said = layers(lines).unwrap_err().to_string();
         assert!(said.contains(&message), "{said}");

@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use omni_storage::{
-    Body, Call, Error, ErrorKind, Interceptor, Operation, PartNumber, PresignMethod,
+    Body, Call, Error, ErrorKind, Interceptor, Loader, Operation, PartNumber, PresignMethod,
     PresignRequest, Result, Scope, Storage, WriteId,
 };
 use tokio::io::AsyncWriteExt;
 
 use crate::storages;
+
+/// What is on by default, where configuration opens a storage.
+const DEFAULTS: &[&str] = &["deadline", "breaker", "retry", "attempt-timeout"];
 
 /// Counts operations, on whose behalf they are, and the bytes that pass.
 #[derive(Debug, Default)]
@@ -140,7 +143,7 @@ async fn an_interceptor_sees_every_operation_and_every_byte() {
         let counting = Counting::default();
         let (seen, bytes) = (Arc::clone(&counting.seen), Arc::clone(&counting.bytes));
         let storage = storage.with_interceptor(counting);
-        assert_eq!(storage.layers(), ["counting"]);
+        assert_eq!(storage.layers(), [&["counting"][..], DEFAULTS].concat());
         every_call(&storage).await;
         let seen = seen.lock().unwrap();
         let all: Vec<_> = Operation::ALL.iter().map(|operation| operation.as_str()).collect();
@@ -177,7 +180,7 @@ async fn a_conditional_put_may_be_repeated() {
         let counting = Counting::default();
         let seen = Arc::clone(&counting.seen);
         let storage = storage.with_interceptor(LoseAnswers).with_interceptor(counting);
-        assert_eq!(storage.layers(), ["counting", "lose-answers"]);
+        assert_eq!(storage.layers(), [&["counting", "lose-answers"][..], DEFAULTS].concat());
         storage.put("a", "1").if_absent().await.unwrap();
         storage.put("b", "1").if_absent().write_id(WriteId::new("mine").unwrap()).await.unwrap();
         assert_eq!(seen.lock().unwrap().repeatable, [true, true]);
@@ -200,4 +203,78 @@ async fn what_a_layer_refuses_is_refused_for_each() {
         }
         storage.put("a", "").await.unwrap();
     }
+}
+
+async fn opened(layers: &str) -> Result<Storage> {
+    let text = format!("[default.storage.main]\nprovider = 'memory'\n{layers}");
+    let config = Loader::new().environment([("", ""); 0]).text(text).load()?;
+    Storage::from_config(&config, "main").await
+}
+
+#[tokio::test]
+async fn layers_are_configured() {
+    for (layers, expected) in [
+        ("", DEFAULTS),
+        ("layers.off = ['breaker', 'deadline']", &["retry", "attempt-timeout"]),
+        (
+            "[default.storage.main.layers]\nconcurrency = 8\nhedge_after = '1s'\noff = ['breaker']",
+            &["deadline", "retry", "hedge", "concurrency-limit", "attempt-timeout"],
+        ),
+    ] {
+        let storage = opened(layers).await.unwrap();
+        assert_eq!(storage.layers(), expected, "{layers}");
+        storage.put("a", "1").await.unwrap();
+        assert_eq!(storage.get("a").await.unwrap().text().await.unwrap(), "1");
+    }
+    let alone = Storage::from_provider(Arc::clone(opened("").await.unwrap().provider()));
+    assert_eq!(alone.layers(), DEFAULTS, "the provider of a handle has its layers");
+}
+
+#[tokio::test]
+async fn layers_that_cannot_be_are_refused_with_their_place() {
+    for (layers, expected) in [
+        ("layers.dead_line = '2s'", "unknown key `dead_line`, did you mean `deadline`"),
+        ("layers.deadline = 2", "storage.main.layers.deadline"),
+        ("layers.retry.attempts = 0", "layers: retry.attempts must be 1 to 100"),
+        ("layers.off = ['telemetry']", "storage.main.layers.off"),
+    ] {
+        let error = opened(layers).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration, "{layers}");
+        let said = error.to_string();
+        assert!(said.contains(expected) && said.contains("storage.main"), "{layers}: {said}");
+    }
+}
+
+/// Fails the first attempts of everything, as a back-end that is just restarting.
+#[derive(Debug)]
+struct Restarting(AtomicU64);
+
+impl Interceptor for Restarting {
+    fn name(&self) -> &'static str {
+        "restarting"
+    }
+
+    async fn around<T, F, Fut>(&self, _: &Call<'_>, attempt: F) -> Result<T>
+    where
+        T: Send,
+        F: Fn() -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T>> + Send,
+    {
+        if self.0.fetch_add(1, Ordering::Relaxed) < 2 {
+            return Err(Error::new(ErrorKind::Unavailable, "not yet"));
+        }
+        attempt().await
+    }
+}
+
+#[tokio::test]
+async fn what_passes_is_not_seen_by_the_application() {
+    let settings = omni_storage::LayerSettings::default();
+    let memory = opened("layers.off = ['deadline', 'breaker', 'retry', 'attempt-timeout']").await;
+    let storage = memory
+        .unwrap()
+        .with_interceptor(Restarting(AtomicU64::new(0)))
+        .with_interceptor(omni_storage::Layers::new(&settings).unwrap());
+    storage.put("a", "1").if_absent().await.unwrap();
+    assert_eq!(storage.get("a").await.unwrap().text().await.unwrap(), "1");
 }
