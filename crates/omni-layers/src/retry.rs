@@ -62,7 +62,9 @@ impl Retry {
                 return Err(error);
             }
             let wait = repeats.wait(tries, &error);
-            let in_time = |deadline| Instant::now() + wait < Instant::from_std(deadline);
+            // The wait is what a service asks for: it may be beyond all time.
+            let end = Instant::now().checked_add(wait);
+            let in_time = |deadline| end.is_some_and(|end| end < Instant::from_std(deadline));
             if !call.deadline.is_none_or(in_time) || !repeats.budget.spend() {
                 return Err(error);
             }

@@ -221,7 +221,7 @@ async fn who_asks_for_time_gets_it(subject: &dyn LayersSubject) -> Outcome {
 async fn no_wait_for_nothing(subject: &dyn LayersSubject) -> Outcome {
     let settings = only(&["deadline", "retry"], "deadline = \"10s\"");
     let busy = Fault::new(ErrorKind::Throttled).with_message("busy");
-    for wait in [s(10), s(3600)] {
+    for wait in [s(10), s(3600), s(u64::MAX)] {
         let scene = Scene::new(subject, &settings, &[Step::fails(busy.with_wait(wait)), DONE])?;
         let delete = scene.store.delete(&key("a"), &DeleteOptions::default()).await;
         let case = format!("a call with 10s that is asked to wait {wait:?}");
