@@ -70,7 +70,7 @@ pub fn main(subjects: Vec<Arc<dyn Subject>>) -> ExitCode {
         .into_iter()
         .map(|subject| Arc::new(Run::open(subject, &options, &runtime)))
         .collect();
-    let trials = by_turns(runs.iter().map(|run| trials(run, &runtime)).collect());
+    let trials = runs.iter().flat_map(|run| trials(run, &runtime)).collect();
     if !arguments.list {
         eprintln!("seed {}", options.seed);
     }
@@ -157,16 +157,6 @@ fn trials(run: &Arc<Run>, runtime: &Arc<Runtime>) -> Vec<Trial> {
     Planned::all().map(trial).collect()
 }
 
-/// One of each, then the next of each: back-ends that each answer one request at a time are then busy
-/// at the same time.
-fn by_turns<T>(lists: Vec<Vec<T>>) -> Vec<T> {
-    let mut lists: Vec<_> = lists.into_iter().map(Vec::into_iter).collect();
-    let longest = lists.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
-    (0..longest)
-        .flat_map(|_| lists.iter_mut().filter_map(Iterator::next).collect::<Vec<_>>())
-        .collect()
-}
-
 /// Why a clause does not run, for the test line.
 fn kind(status: &Status) -> String {
     match status {
@@ -213,11 +203,6 @@ mod tests {
 
     use super::*;
     use crate::{Evidence, Failure, FnSubject};
-
-    #[test]
-    fn lists_take_turns() {
-        assert_eq!(by_turns(vec![vec![1, 4, 6], vec![2], vec![3, 5]]), [1, 2, 3, 4, 5, 6]);
-    }
 
     #[test]
     fn a_failing_line_says_all_that_is_needed() {
