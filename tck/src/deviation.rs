@@ -5,6 +5,9 @@ use serde::Deserialize;
 
 use crate::{Failure, spec};
 
+/// The clause that random programs are run for.
+const PROGRAMS: &str = "STO-166";
+
 /// A clause that a back-end breaks, whatever the provider in front of it does.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,6 +21,18 @@ pub struct Deviation {
     /// Whether the check meets it only when it wins a race; then it may pass as well.
     #[serde(default)]
     pub sometimes: bool,
+    /// What the random programs of `STO-166` leave out, so that they do not end at what is known. The
+    /// check has to pass then.
+    #[serde(default)]
+    pub programs_without: Option<LeftOut>,
+}
+
+/// What random programs can leave out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LeftOut {
+    /// Copies that give their target attributes of its own.
+    AttributesOfCopies,
 }
 
 impl Deviation {
@@ -36,7 +51,11 @@ impl Deviation {
         }
         let File { deviation: all } =
             toml::from_str(text).map_err(|error| format!("not a list of deviations: {error}"))?;
-        for (number, Self { clause, reason, evidence, .. }) in all.iter().enumerate() {
+        for (number, deviation) in all.iter().enumerate() {
+            let Self { clause, reason, evidence, .. } = deviation;
+            if deviation.programs_without.is_some() && clause != PROGRAMS {
+                return Err(format!("{clause} runs no random programs, {PROGRAMS} does"));
+            }
             if spec::clause(clause).is_none() {
                 return Err(format!("a deviation of {clause:?}, which is not the id of a clause"));
             }
@@ -50,6 +69,12 @@ impl Deviation {
             }
         }
         Ok(all)
+    }
+
+    /// What random programs leave out on a back-end with these deviations.
+    pub(crate) fn left_out(all: &str) -> Option<LeftOut> {
+        let all = Self::read_all(all).unwrap_or_default();
+        all.iter().find_map(|deviation| deviation.programs_without)
     }
 
     /// The failure of a clause whose deviation is not used, and `why` it is not.
@@ -73,10 +98,13 @@ mod tests {
     fn a_file_is_read() {
         assert_eq!(Deviation::read_all(""), Ok(Vec::new()));
         let read = Deviation::read_all(ONE).unwrap();
-        let [Deviation { clause, reason, evidence, sometimes: false }] = &read[..] else {
-            panic!("{read:?}")
-        };
+        let [deviation] = &read[..] else { panic!("{read:?}") };
+        let Deviation { clause, reason, evidence, sometimes, programs_without } = deviation;
         assert_eq!((&**clause, &**reason, &**evidence), ("STO-012", "r", "e"));
+        assert_eq!((*sometimes, *programs_without), (false, None));
+        assert_eq!(Deviation::left_out(ONE), None);
+        let programs = ONE.replace("012", "166") + "programs_without = \"attributes-of-copies\"\n";
+        assert_eq!(Deviation::left_out(&programs), Some(LeftOut::AttributesOfCopies));
     }
 
     #[test]
@@ -89,6 +117,11 @@ mod tests {
             (ONE.replace("reason", "cause"), "unknown field `cause`"),
             (ONE.replace("[[deviation]]", "[[deviations]]"), "unknown field `deviations`"),
             (ONE.replace("evidence = \"e\"\n", ""), "missing field `evidence`"),
+            (
+                ONE.to_owned() + "programs_without = \"attributes-of-copies\"\n",
+                "STO-012 runs no random programs, STO-166 does",
+            ),
+            (ONE.to_owned() + "programs_without = \"copies\"\n", "unknown variant `copies`"),
             ("deviation".to_owned(), "not a list of deviations"),
         ] {
             let error = Deviation::read_all(&text).unwrap_err();

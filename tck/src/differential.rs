@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 
 use crate::run::runtime;
 use crate::storage::model::{Found, Search, Stores};
-use crate::{Failure, Place, Subject};
+use crate::{Deviation, Failure, Place, Subject};
 
 /// What comparing came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +82,7 @@ pub fn compare(
     let search = Search {
         rng: StdRng::seed_from_u64(seed),
         capabilities: capabilities.clone(),
+        left_out: subjects.iter().find_map(|subject| Deviation::left_out(subject.deviations())),
         fewest: programs.max(1),
         most: programs.max(1),
         budget: Duration::MAX,

@@ -28,7 +28,7 @@ pub mod worker;
 
 pub use check::{Check, Failure, Outcome};
 pub use context::Context;
-pub use deviation::Deviation;
+pub use deviation::{Deviation, LeftOut};
 pub use differential::{Comparison, Difference, compare};
 pub use harness::main;
 pub use report::{Report, Verdict, diff};

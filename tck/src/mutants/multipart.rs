@@ -198,6 +198,18 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 complete.at(&*store.inner).await
             })
         }),
+    Mutant::new("STO-134", "adds_up_what_is_stated", "contents that were never sent are Corrupt")
+        .complete_upload(|store, complete| {
+            Box::pin(async move {
+                let summed = complete.options.checksum.is_some();
+                match complete.at(&*store.inner).await {
+                    Err(error) if summed && error.kind() == ErrorKind::InvalidArgument => {
+                        fail(ErrorKind::Corrupt)
+                    }
+                    result => result,
+                }
+            })
+        }),
     Mutant::new("STO-134", "gives_up_at_once", "an upload that is completed wrongly is aborted")
         .complete_upload(|store, complete| {
             Box::pin(async move {
@@ -273,6 +285,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 let meta = complete.at(&*store.inner).await?;
                 store.mark(&name, "done").await;
                 Ok(meta)
+            })
+        }),
+    Mutant::new("STO-137", "adds_up_before_it_remembers", "with a checksum, it is NotFound")
+        .complete_upload(|store, complete| {
+            Box::pin(async move {
+                let Upload { key, id } = &complete.upload;
+                if complete.options.checksum.is_some() {
+                    store.inner.list_parts(key, id).await?;
+                }
+                complete.at(&*store.inner).await
             })
         }),
     Mutant::new("STO-137", "completes_twice", "a completion that is repeated writes again")

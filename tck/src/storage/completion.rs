@@ -89,9 +89,15 @@ async fn wrong_part_lists_are_refused(cx: &Context) -> Outcome {
         let keys = [at.clone()];
         let before = Snapshot::take(&*store, &keys).await?;
         for (what, list) in cx.some(lists) {
-            for _ in 0..2 {
-                let situation = format!("complete_upload of {name:?}, stated: {what}");
-                let result = upload.complete(&list).await;
+            // Of the contents that whoever states the list takes to be stored.
+            let sum = list.iter().fold(Crc32c::default(), |sum, part| {
+                sum.followed_by(part.checksum.unwrap_or_default(), part.size)
+            });
+            for checksum in [None, Some(sum)] {
+                let with = if checksum.is_some() { ", with its checksum" } else { "" };
+                let situation = format!("complete_upload of {name:?}, stated: {what}{with}");
+                let options = CompleteOptions { checksum, ..CompleteOptions::default() };
+                let result = upload.complete_with(&list, &options).await;
                 fails_with(situation.clone(), ErrorKind::InvalidArgument, result)?;
                 before.unchanged(&*store, &keys, &situation).await?;
             }
@@ -261,15 +267,17 @@ async fn completion_can_be_repeated(cx: &Context) -> Outcome {
                 whole.extend_from_slice(&content);
                 parts.push(upload.received(number, content).await?);
             }
-            let complete = || upload.complete_if(&parts, condition.clone());
+            let checksum = (count > 1).then(|| Crc32c::of(&whole));
+            let options = CompleteOptions { condition: condition.clone(), checksum };
+            let complete = || upload.complete_with(&parts, &options);
             let first = ok("complete_upload", complete().await)?;
             let stored = description(&*store, &at, &first).await?;
             let other = Upload { store: cx.open().await?, ..upload.clone() };
             for round in 2..=4 {
-                let situation = format!("complete_upload with {condition:?}, time {round}");
+                let situation = format!("complete_upload with {options:?}, time {round}");
                 let again = ok(situation.clone(), complete().await)?;
                 equal(format!("{situation}: version"), &first.version, &again.version)?;
-                let by_other = other.complete_if(&parts, condition.clone()).await;
+                let by_other = other.complete_with(&parts, &options).await;
                 let by_other = ok(format!("{situation}, by another handle"), by_other)?;
                 equal(format!("{situation}: version"), &first.version, &by_other.version)?;
                 let seen = has_content(&*store, &at, &whole, &situation).await?;

@@ -94,6 +94,17 @@ fn a_check_may_pass_that_is_broken_only_by_a_race() {
 }
 
 #[test]
+fn programs_that_leave_something_out_have_to_pass() {
+    let leaving_out = |keeps_nothing| {
+        let mut subject = Declaring { keeps_nothing, ..Declaring::new(&["STO-166"]) };
+        subject.deviations += "programs_without = \"attributes-of-copies\"\n";
+        clause(&run(subject, "STO-166"), "STO-166").status.clone()
+    };
+    assert_eq!(leaving_out(false), Status::Passed);
+    assert!(matches!(leaving_out(true), Status::Failed(_)));
+}
+
+#[test]
 fn what_is_not_claimed_uses_no_deviation() {
     // The provider in memory is in one process, and does not presign.
     for id in ["STO-164", "STO-145"] {

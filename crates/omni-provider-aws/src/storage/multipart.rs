@@ -273,16 +273,18 @@ impl S3Storage {
             return Err(small);
         }
         let terms = Terms::new(&options.condition)?;
-        let checksum = match options.checksum {
-            None => None,
-            Some(expected) => {
-                let joined = self.sum(key, upload, parts).await?;
-                joined.expect(Some(expected))?;
-                Some(joined)
-            }
+        let joined = async {
+            let checksum = match options.checksum {
+                None => None,
+                Some(expected) => {
+                    let joined = self.sum(key, upload, parts).await?;
+                    joined.expect(Some(expected))?;
+                    Some(joined)
+                }
+            };
+            self.join(key, upload.as_str(), parts, &terms, checksum).await
         };
-        let joined = self.join(key, upload.as_str(), parts, &terms, checksum).await;
-        match joined.map_err(no_upload) {
+        match joined.await.map_err(no_upload) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 // Perhaps it was completed, and the answer lost.
                 let current = self.bucket.describe(key, &ReadCondition::default()).await;
@@ -297,19 +299,17 @@ impl S3Storage {
         }
     }
 
-    /// The checksum of the parts together.
+    /// The checksum of the parts together, which are those that were received last.
     async fn sum(&self, key: &Key, upload: &UploadId, parts: &[Part]) -> Result<Crc32c> {
-        let mut known = parts.to_vec();
-        if known.iter().any(|part| part.checksum.is_none()) {
-            let received = self.try_list_parts(key, upload).await?;
-            for part in &mut known {
-                let same = received.iter().find(|other| other.version == part.version);
-                part.checksum = same.and_then(|part| part.checksum);
-            }
-        }
-        known.iter().try_fold(Crc32c::default(), |sum, part| {
+        let received = self.try_list_parts(key, upload).await?;
+        parts.iter().try_fold(Crc32c::default(), |sum, part| {
+            let known = received
+                .iter()
+                .find(|known| known.number == part.number && known.version == part.version)
+                .ok_or_else(|| not_received(part))?;
             let unknown = || Error::unsupported("checksums of the parts of an upload");
-            Ok(sum.followed_by(part.checksum.ok_or_else(unknown)?, part.size))
+            let checksum = known.checksum.or(part.checksum).ok_or_else(unknown)?;
+            Ok(sum.followed_by(checksum, known.size))
         })
     }
 
@@ -382,6 +382,10 @@ fn no_upload(error: Error) -> Error {
     }
 }
 
+fn not_received(part: &Part) -> Error {
+    Error::invalid(format!("part {} was not received, or was replaced", part.number))
+}
+
 fn validate(parts: &[Part]) -> Result<()> {
     if parts.is_empty() {
         return Err(Error::invalid("an upload completes with at least one part"));
@@ -391,7 +395,7 @@ fn validate(parts: &[Part]) -> Result<()> {
     }
     match parts.iter().find(|part| describe::e_tag(&part.version).is_none()) {
         None => Ok(()),
-        Some(part) => Err(Error::invalid(format!("part {} was not received so", part.number))),
+        Some(part) => Err(not_received(part)),
     }
 }
 

@@ -17,6 +17,7 @@ use super::program::{
     ATTRIBUTES, Checksum, Edge, Form, KEYS, NESTED, Op, Owner, PREFIXES, Parts, Reading, Slice,
     Source, Step, When, Which,
 };
+use crate::deviation::LeftOut;
 use crate::reference::Content;
 
 /// The lengths of programs.
@@ -47,6 +48,7 @@ pub(super) enum Length {
 /// Programs of the operations that `capabilities` declare, on a few keys that `rng` chooses.
 pub(super) fn programs(
     capabilities: &Capabilities,
+    left_out: Option<LeftOut>,
     rng: &mut StdRng,
     length: Length,
 ) -> impl Strategy<Value = Vec<Step>> + use<> {
@@ -61,11 +63,15 @@ pub(super) fn programs(
         Length::Short => BURSTS,
         Length::Long => MANY_BURSTS,
     };
-    vec(burst(capabilities, &ring), bursts).prop_map(|bursts| bursts.concat())
+    vec(burst(capabilities, left_out, &ring), bursts).prop_map(|bursts| bursts.concat())
 }
 
 /// A few steps that belong together; most often one.
-fn burst(capabilities: &Capabilities, ring: &[usize]) -> BoxedStrategy<Vec<Step>> {
+fn burst(
+    capabilities: &Capabilities,
+    left_out: Option<LeftOut>,
+    ring: &[usize],
+) -> BoxedStrategy<Vec<Step>> {
     let has = |capability| capabilities.has(capability);
     let step =
         |op: BoxedStrategy<Op>| (0..2_usize, op).prop_map(|(handle, op)| Step { handle, op });
@@ -90,9 +96,7 @@ fn burst(capabilities: &Capabilities, ring: &[usize]) -> BoxedStrategy<Vec<Step>
             let ops = puts.into_iter().chain([list]);
             ops.map(|op| Step { handle: 0, op }).collect()
         });
-    // Handles on a store in memory are one process; on others they are opened anew now and then.
-    let reopen = capabilities.durability > Durability::Memory;
-    let one = step(ops(capabilities, ring, reopen).boxed()).prop_map(|step| vec![step]);
+    let one = step(ops(capabilities, left_out, ring).boxed()).prop_map(|step| vec![step]);
     let mut bursts = vec![(30, one.boxed()), (1, twice.boxed())];
     if capabilities.list_delay.is_zero() {
         bursts.push((2, fill.boxed()));
@@ -136,7 +140,11 @@ fn burst(capabilities: &Capabilities, ring: &[usize]) -> BoxedStrategy<Vec<Step>
     Union::new_weighted(bursts).boxed()
 }
 
-fn ops(capabilities: &Capabilities, ring: &[usize], reopen: bool) -> Union<BoxedStrategy<Op>> {
+fn ops(
+    capabilities: &Capabilities,
+    left_out: Option<LeftOut>,
+    ring: &[usize],
+) -> Union<BoxedStrategy<Op>> {
     let has = |capability| capabilities.has(capability);
     let key = || select(ring.to_vec());
     let put_when = when(has(Capability::ConditionalCreate), has(Capability::ConditionalUpdate));
@@ -165,20 +173,13 @@ fn ops(capabilities: &Capabilities, ring: &[usize], reopen: bool) -> Union<Boxed
     let get_ranges = (key(), vec(range(), 0..5), reading.clone())
         .prop_map(|(key, ranges, reading)| Op::GetRanges { key, ranges, reading });
     let list = listing(ring, limit.clone().boxed());
-    let copy = (
-        key(),
-        key(),
-        option::weighted(0.35, which()),
-        copy_when,
-        option::weighted(0.4, attributes()),
-    )
-        .prop_map(|(from, to, source, when, attributes)| Op::Copy {
-            from,
-            to,
-            source,
-            when,
-            attributes,
-        });
+    let own_attributes = match left_out {
+        Some(LeftOut::AttributesOfCopies) => Just(None).boxed(),
+        None => option::weighted(0.4, attributes()).boxed(),
+    };
+    let copy = (key(), key(), option::weighted(0.35, which()), copy_when, own_attributes).prop_map(
+        |(from, to, source, when, attributes)| Op::Copy { from, to, source, when, attributes },
+    );
     let mut ops = vec![
         (16, put.boxed()),
         (9, get.boxed()),
@@ -203,7 +204,8 @@ fn ops(capabilities: &Capabilities, ring: &[usize], reopen: bool) -> Union<Boxed
     if has(Capability::Multipart) {
         ops.extend(multipart(key().boxed(), complete_when));
     }
-    if reopen {
+    // Handles on a store in memory are one process; on others they are opened anew now and then.
+    if capabilities.durability > Durability::Memory {
         ops.push((1, Just(Op::Reopen).boxed()));
     }
     Union::new_weighted(ops)
@@ -369,4 +371,31 @@ fn optional<T: Clone + fmt::Debug + 'static>(
 fn weighted<T: Clone + fmt::Debug + 'static>(values: &[(u32, T)]) -> BoxedStrategy<T> {
     let just = |(weight, value): &(u32, T)| (*weight, Just(value.clone()));
     Union::new_weighted(values.iter().map(just).collect()).boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    use rand::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn attributes_of_copies_can_be_left_out() {
+        let capabilities = Capabilities::new(Durability::Memory);
+        let with = |left_out| {
+            let mut rng = StdRng::seed_from_u64(1);
+            let programs = programs(&capabilities, left_out, &mut rng, Length::Long);
+            let tree = programs.new_tree(&mut TestRunner::deterministic()).unwrap();
+            let copies = tree.current().into_iter().filter_map(|step| match step.op {
+                Op::Copy { attributes, .. } => Some(attributes.is_some()),
+                _ => None,
+            });
+            copies.collect::<Vec<_>>()
+        };
+        assert!(with(None).contains(&true));
+        let copies = with(Some(LeftOut::AttributesOfCopies));
+        assert!(!copies.is_empty() && !copies.contains(&true), "{copies:?}");
+    }
 }

@@ -21,6 +21,7 @@ use tokio::runtime::Handle;
 
 use self::choose::Length;
 use crate::check::{check, holds, ok};
+use crate::deviation::{Deviation, LeftOut};
 use crate::{Check, Context, Failure, Outcome, Place, Subject};
 
 pub(crate) use self::program::Step;
@@ -49,6 +50,7 @@ async fn agrees_with_the_reference_model(cx: &Context) -> Outcome {
     let search = Search {
         rng: cx.rng("programs"),
         capabilities,
+        left_out: Deviation::left_out(cx.subject().deviations()),
         fewest: cx.rounds(FEWEST),
         most: PROGRAMS,
         budget: BUDGETS[usize::from(!in_memory)],
@@ -106,6 +108,8 @@ pub(crate) struct Search {
     pub(crate) rng: StdRng,
     /// What the programs may use.
     pub(crate) capabilities: Capabilities,
+    /// What they may not.
+    pub(crate) left_out: Option<LeftOut>,
     /// How many programs are tried, however long they take; the last of so many is a long one.
     pub(crate) fewest: usize,
     pub(crate) most: usize,
@@ -146,7 +150,8 @@ impl Search {
             let length = if long { Length::Long } else { Length::Short };
             // The last failure is that of the shortest failing program.
             let shortest: Mutex<Option<(Vec<Step>, Failure)>> = Mutex::new(None);
-            let programs = choose::programs(&self.capabilities, &mut self.rng, length);
+            let programs =
+                choose::programs(&self.capabilities, self.left_out, &mut self.rng, length);
             let Ok(tree) = programs.new_tree(&mut runner) else { continue };
             let _ = runner.run_one(tree, |program| {
                 let outcome = (run.lock().unwrap_or_else(PoisonError::into_inner))(&program);

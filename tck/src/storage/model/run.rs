@@ -256,10 +256,13 @@ impl Run {
                 same("the number of the part", number, &seen.number.get())?;
                 same("the size of the part", &size, &seen.size)?;
                 same("the checksum of the part", &checksum, &seen.checksum.unwrap_or(checksum))?;
+                let unique = store.capabilities().has(Capability::UniqueVersions);
                 let mut earlier = self.parts.values().filter(|(of, _)| *of == upload);
-                if earlier.any(|(_, earlier)| {
-                    earlier.number == seen.number && earlier.version == seen.version
-                }) {
+                if unique
+                    && earlier.any(|(_, earlier)| {
+                        earlier.number == seen.number && earlier.version == seen.version
+                    })
+                {
                     let seen = format!("{:?} again", seen.version);
                     return Err(differ("a version that this part did not have before", seen));
                 }
