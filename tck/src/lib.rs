@@ -10,6 +10,8 @@ mod differential;
 #[cfg(unix)]
 pub mod emulators;
 pub mod fakes;
+#[cfg(all(feature = "layers", feature = "provider-local"))]
+pub mod faults;
 mod harness;
 mod history;
 #[cfg(all(feature = "layers", feature = "provider-local"))]
@@ -33,4 +35,4 @@ pub use differential::{Comparison, Difference, compare};
 pub use harness::main;
 pub use report::{Report, Verdict, diff};
 pub use run::{Event, Options, certify};
-pub use subject::{Damage, Evidence, FnSubject, Place, Subject};
+pub use subject::{Damage, Evidence, FnSubject, Place, Subject, Through};

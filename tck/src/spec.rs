@@ -114,6 +114,18 @@ pub fn layer_clauses() -> &'static [Clause] {
     &CLAUSES
 }
 
+/// Every clause about faults, in the order of their page.
+///
+/// # Panics
+///
+/// As [`clauses`].
+#[must_use]
+pub fn fault_clauses() -> &'static [Clause] {
+    static CLAUSES: LazyLock<Vec<Clause>> =
+        LazyLock::new(|| page("faults.md", include_str!("../../docs/spec/faults.md")));
+    &CLAUSES
+}
+
 fn page(name: &str, text: &'static str) -> Vec<Clause> {
     parse(text).unwrap_or_else(|error| panic!("docs/spec/{name}: {error}"))
 }

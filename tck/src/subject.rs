@@ -1,14 +1,15 @@
 //! What is certified: the one thing that a provider author implements.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use omni_contracts::Result;
 use omni_contracts::storage::{Key, StorageProvider};
+use omni_contracts::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// A provider on a back-end, ready to be certified.
@@ -62,6 +63,32 @@ pub trait Subject: Send + Sync + 'static {
     ///
     /// Whatever opening fails with; the run then fails, it is never skipped.
     async fn open(&self, place: &Place<'_>) -> Result<Arc<dyn StorageProvider>>;
+
+    /// Where the server of the stores is, for a proxy that stands before it: TCP, without TLS. `None`
+    /// where there is no such server.
+    ///
+    /// # Errors
+    ///
+    /// As [`prepare`](Self::prepare).
+    async fn server(&self) -> Result<Option<SocketAddr>> {
+        Ok(None)
+    }
+
+    /// Opens a store as [`open`](Self::open) does, by another address of its server, with a provider
+    /// that waits no longer than it is told, and sends large contents in the smallest parts it can, of
+    /// 256 KiB or more.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open); `Unsupported` where there is no server.
+    async fn open_through(
+        &self,
+        place: &Place<'_>,
+        through: &Through,
+    ) -> Result<Arc<dyn StorageProvider>> {
+        let _ = (place, through);
+        Err(Error::unsupported("a server behind a proxy"))
+    }
 
     /// Flips one byte of the stored content of `key`, behind the provider's back.
     ///
@@ -176,6 +203,15 @@ pub struct Place<'a> {
     pub root: &'a Path,
     /// The name of the store: letters, digits and `-`.
     pub store: &'a str,
+}
+
+/// How a server is reached that something stands before.
+#[derive(Clone, Copy, Debug)]
+pub struct Through {
+    /// Where requests are sent to.
+    pub address: SocketAddr,
+    /// How long to wait for a silent server, and for a connection.
+    pub patience: Duration,
 }
 
 /// Whether a stored object could be damaged.

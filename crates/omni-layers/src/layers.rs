@@ -1,8 +1,10 @@
 //! `Layers`: all of them around a call, in the one order that keeps their promises.
 
 use std::future::Future;
+use std::sync::{Mutex, PoisonError};
 
-use omni_contracts::{Body, Call, Interceptor, Result};
+use futures_util::future::BoxFuture;
+use omni_contracts::{Body, Call, Error, ErrorKind, Interceptor, Result};
 use tokio::sync::Semaphore;
 
 use crate::breaker::{Breaker, Circuit};
@@ -63,6 +65,34 @@ impl Layers {
     }
 }
 
+/// An attempt of a call, which keeps what it gives.
+type Attempt<'a> = dyn Fn() -> BoxFuture<'a, Result<()>> + Send + Sync + 'a;
+
+impl Layers {
+    /// Makes attempts until one succeeds or no more is allowed.
+    fn repeat<'a>(
+        &'a self,
+        call: &Call<'a>,
+        attempt: &'a Attempt<'a>,
+    ) -> BoxFuture<'a, Result<()>> {
+        let mut call = call.clone();
+        call.deadline = self.deadline.of(&call);
+        Box::pin(async move {
+            let doubt = Doubt::of(&call);
+            let (call, doubt) = (&call, &doubt);
+            let watched = || doubt.watch(attempt());
+            let watched = &watched;
+            let timed = move || self.attempt_timeout.around(call, doubt, watched);
+            let limited = move || self.concurrency.around(timed);
+            let paced = move || self.rate.around(limited);
+            let hedged = move || self.hedge.around(call, paced);
+            let repeated = move || self.retry.around(call, doubt, hedged);
+            let guarded = move || self.breaker.around(call, repeated);
+            self.deadline.around(call, doubt, guarded).await
+        })
+    }
+}
+
 #[deny(clippy::missing_trait_methods)]
 impl Interceptor for Layers {
     fn name(&self) -> &'static str {
@@ -79,19 +109,20 @@ impl Interceptor for Layers {
         F: Fn() -> Fut + Send + Sync,
         Fut: Future<Output = Result<T>> + Send,
     {
-        let mut call = call.clone();
-        call.deadline = self.deadline.of(&call);
-        let doubt = Doubt::of(&call);
-        let (call, doubt) = (&call, &doubt);
-        let watched = || doubt.watch(attempt());
-        let watched = &watched;
-        let timed = move || self.attempt_timeout.around(call, doubt, watched);
-        let limited = move || self.concurrency.around(timed);
-        let paced = move || self.rate.around(limited);
-        let hedged = move || self.hedge.around(call, paced);
-        let repeated = move || self.retry.around(call, doubt, hedged);
-        let guarded = move || self.breaker.around(call, repeated);
-        self.deadline.around(call, doubt, guarded).await
+        // Kept here, not handed from layer to layer: so those are compiled once, in this crate, and not
+        // for every operation of every contract in every application.
+        let given = Mutex::new(None);
+        let attempt = || -> BoxFuture<'_, Result<()>> {
+            let attempt = attempt();
+            Box::pin(async {
+                let value = attempt.await?;
+                *given.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+                Ok(())
+            })
+        };
+        self.repeat(call, &attempt).await?;
+        let given = given.into_inner().unwrap_or_else(PoisonError::into_inner);
+        given.ok_or_else(|| Error::new(ErrorKind::Internal, "a success without a value"))
     }
 
     fn body(&self, _: &Call<'_>, body: Body) -> Body {

@@ -81,7 +81,12 @@ impl Storage {
         let layers = layers.map_err(|error| section.placed(error))?;
         let provider = registry.open(section.clone()).await?;
         section.check_required(provider.capabilities())?;
-        Ok(Self::from_provider(provider).with_interceptor(layers))
+        Ok(Self::layered(provider, layers))
+    }
+
+    /// Not in the async function above: what that names is compiled anew in each application.
+    fn layered(provider: Arc<dyn StorageProvider>, layers: Layers) -> Self {
+        Self::from_provider(provider).with_interceptor(layers)
     }
 
     /// A handle on a provider, with no layer around it.

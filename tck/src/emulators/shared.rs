@@ -1,5 +1,6 @@
 //! One server for everybody in this process.
 
+use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -52,6 +53,17 @@ impl Shared {
     /// [`Subject::prepare`]: crate::Subject::prepare
     pub async fn get(&self) -> Result<&Server> {
         self.started().await.map(|server| &**server)
+    }
+
+    /// Where it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub async fn address(&self) -> Result<SocketAddr> {
+        let endpoint = self.get().await?.endpoint();
+        let address = endpoint.trim_start_matches("http://").parse();
+        address.map_err(|_| Error::new(ErrorKind::Internal, format!("no address: {endpoint}")))
     }
 
     async fn started(&self) -> Result<&Arc<Server>> {

@@ -15,6 +15,8 @@ mod copy;
 mod delete;
 mod durability;
 mod errors;
+#[cfg(feature = "layers")]
+mod faults;
 mod gate;
 mod keys;
 mod listing;
@@ -31,6 +33,8 @@ mod versioning;
 mod versions;
 mod write_and_read;
 
+#[cfg(feature = "layers")]
+pub use faults::{FaultMutant, fault_mutants};
 pub use subject::MutantSubject;
 #[cfg(feature = "layers")]
 pub(crate) use subject::repeating_batches;

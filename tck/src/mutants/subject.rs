@@ -89,6 +89,12 @@ pub(crate) fn repeating_batches(inner: Arc<dyn StorageProvider>) -> Arc<dyn Stor
             results
         })
     });
+    around(inner, &mutant)
+}
+
+/// A mutant's way around any provider.
+#[cfg(feature = "layers")]
+pub(super) fn around(inner: Arc<dyn StorageProvider>, mutant: &Mutant) -> Arc<dyn StorageProvider> {
     let store = Store { inner, scratch: Arc::new(Scratch::new()), gate: None };
     Arc::new(Sabotaged::new(store, mutant.sabotage))
 }

@@ -16,7 +16,7 @@ mod delete;
 mod delete_many;
 mod durability;
 mod errors;
-mod inputs;
+pub(crate) mod inputs;
 mod keys;
 mod listed_objects;
 mod listing;

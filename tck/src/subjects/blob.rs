@@ -1,5 +1,6 @@
 //! `azblob`, on Azurite.
 
+use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use omni_contracts::storage::StorageProvider;
 use omni_provider_azure::{BlobSettings, BlobStorage};
 
 use crate::emulators::{AZURITE, Shared};
-use crate::{Evidence, Place, Subject};
+use crate::{Evidence, Place, Subject, Through};
 
 /// A request takes milliseconds on an emulator, which serves one at a time.
 const SHARE: f64 = 0.2;
@@ -52,6 +53,29 @@ impl Subject for Blob {
     async fn open(&self, place: &Place<'_>) -> Result<Arc<dyn StorageProvider>> {
         let settings: BlobSettings = SERVER.make_store(place.store).await?;
         let settings = BlobSettings { read_timeout: self.time_limit(), ..settings };
+        Ok(Arc::new(BlobStorage::open(settings).await?))
+    }
+
+    async fn server(&self) -> Result<Option<SocketAddr>> {
+        SERVER.address().await.map(Some)
+    }
+
+    async fn open_through(
+        &self,
+        place: &Place<'_>,
+        through: &Through,
+    ) -> Result<Arc<dyn StorageProvider>> {
+        let settings: BlobSettings = SERVER.make_store(place.store).await?;
+        let server = SERVER.address().await?.to_string();
+        let endpoint =
+            settings.endpoint.map(|at| at.replace(&server, &through.address.to_string()));
+        let settings = BlobSettings {
+            endpoint,
+            part_size: 256 << 10,
+            connect_timeout: through.patience,
+            read_timeout: through.patience,
+            ..settings
+        };
         Ok(Arc::new(BlobStorage::open(settings).await?))
     }
 

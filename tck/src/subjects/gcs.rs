@@ -1,6 +1,7 @@
 //! `gcs`, on the kit's own server: what is certified there is certified against Google's documentation,
 //! as far as that server has it, and not against Google.
 
+use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use omni_contracts::{Error, ErrorKind, Result};
 use omni_provider_gcp::{GcsControl, GcsSettings, GcsStorage};
 
 use crate::fakes::gcs::{Gcs as Server, NewBucket, shared};
-use crate::{Damage, Evidence, Place, Subject};
+use crate::{Damage, Evidence, Place, Subject, Through};
 
 /// `gcs` on the kit's own server; every store is a bucket.
 #[derive(Debug)]
@@ -43,6 +44,26 @@ impl Gcs {
 
     fn bucket(&self, place: &Place<'_>) -> String {
         place.store.to_ascii_lowercase()
+    }
+}
+
+impl Gcs {
+    async fn settings(&self, place: &Place<'_>) -> Result<GcsSettings> {
+        let bucket = self.bucket(place);
+        // Private, so that a signed URL shows that it lets in who else is not.
+        let new = NewBucket { name: bucket.clone(), versioning: self.versioning, private: true };
+        let opened = blocking(move |server| {
+            server.create_bucket(&new)?;
+            Ok((server.endpoint().to_owned(), server.service_account_key()?.to_owned()))
+        });
+        let (endpoint, key) = opened.await?;
+        Ok(GcsSettings {
+            endpoint: Some(endpoint),
+            service_account_key: Some(Secret::new(key)),
+            versioning: self.versioning,
+            control: self.control,
+            ..GcsSettings::bucket(bucket)
+        })
     }
 }
 
@@ -79,20 +100,25 @@ impl Subject for Gcs {
     }
 
     async fn open(&self, place: &Place<'_>) -> Result<Arc<dyn StorageProvider>> {
-        let bucket = self.bucket(place);
-        // Private, so that a signed URL shows that it lets in who else is not.
-        let new = NewBucket { name: bucket.clone(), versioning: self.versioning, private: true };
-        let opened = blocking(move |server| {
-            server.create_bucket(&new)?;
-            Ok((server.endpoint().to_owned(), server.service_account_key()?.to_owned()))
-        });
-        let (endpoint, key) = opened.await?;
+        Ok(Arc::new(GcsStorage::open(self.settings(place).await?).await?))
+    }
+
+    async fn server(&self) -> Result<Option<SocketAddr>> {
+        let endpoint = blocking(|server| Ok(server.endpoint())).await?;
+        let address = endpoint.trim_start_matches("http://").parse();
+        address.map(Some).map_err(|_| Error::invalid(format!("no address: {endpoint}")))
+    }
+
+    async fn open_through(
+        &self,
+        place: &Place<'_>,
+        through: &Through,
+    ) -> Result<Arc<dyn StorageProvider>> {
         let settings = GcsSettings {
-            endpoint: Some(endpoint),
-            service_account_key: Some(Secret::new(key)),
-            versioning: self.versioning,
-            control: self.control,
-            ..GcsSettings::bucket(bucket)
+            endpoint: Some(format!("http://{}", through.address)),
+            part_size: 256 << 10,
+            read_timeout: through.patience,
+            ..self.settings(place).await?
         };
         Ok(Arc::new(GcsStorage::open(settings).await?))
     }

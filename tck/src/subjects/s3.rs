@@ -1,5 +1,6 @@
 //! `s3`, on two emulators that were written independently: what one accepts wrongly, the other shows.
 
+use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use omni_contracts::storage::StorageProvider;
 use omni_provider_aws::{S3Checksums, S3Settings, S3Storage};
 
 use crate::emulators::{MINISTACK, MOTO, Shared};
-use crate::{Evidence, Place, Subject};
+use crate::{Evidence, Place, Subject, Through};
 
 /// `s3` on an emulator; every store is a bucket.
 #[derive(Debug)]
@@ -66,6 +67,17 @@ impl S3 {
     }
 }
 
+impl S3 {
+    async fn settings(&self, place: &Place<'_>) -> Result<S3Settings> {
+        let settings = self.server.make_store(place.store).await?;
+        Ok(S3Settings {
+            lacks: self.lacks.iter().map(|&name| name.to_owned()).collect(),
+            checksums: self.checksums,
+            ..settings
+        })
+    }
+}
+
 #[async_trait]
 impl Subject for S3 {
     fn name(&self) -> &str {
@@ -98,13 +110,29 @@ impl Subject for S3 {
     }
 
     async fn open(&self, place: &Place<'_>) -> Result<Arc<dyn StorageProvider>> {
-        let settings: S3Settings = self.server.make_store(place.store).await?;
         let settings = S3Settings {
-            lacks: self.lacks.iter().map(|&name| name.to_owned()).collect(),
-            checksums: self.checksums,
             part_size: self.part_size,
             read_timeout: self.time_limit(),
-            ..settings
+            ..self.settings(place).await?
+        };
+        Ok(Arc::new(S3Storage::open(settings).await?))
+    }
+
+    async fn server(&self) -> Result<Option<SocketAddr>> {
+        self.server.address().await.map(Some)
+    }
+
+    async fn open_through(
+        &self,
+        place: &Place<'_>,
+        through: &Through,
+    ) -> Result<Arc<dyn StorageProvider>> {
+        let settings = S3Settings {
+            endpoint: Some(format!("http://{}", through.address)),
+            part_size: 5 << 20,
+            connect_timeout: through.patience,
+            read_timeout: through.patience,
+            ..self.settings(place).await?
         };
         Ok(Arc::new(S3Storage::open(settings).await?))
     }

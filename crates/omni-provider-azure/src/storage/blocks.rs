@@ -111,7 +111,7 @@ impl<'c> Blocks<'c> {
         let (container, key, id) = (self.container.clone(), self.key.clone(), self.id(number));
         async move {
             let (size, checksum) = (content.len() as u64, content.checksum());
-            container.put_block(&key, &id, content.into_bytes()).await?;
+            container.put_block(&key, &id, content.into_bytes(), Intent::Read).await?;
             Ok(Block { number, size, checksum })
         }
     }
@@ -147,11 +147,17 @@ impl<'c> Blocks<'c> {
 }
 
 impl Container {
-    /// Sends a block that belongs to no object yet.
-    pub(crate) async fn put_block(&self, key: &Key, id: &str, content: Bytes) -> Result<()> {
+    /// Sends a block that belongs to no object yet. What is sent out of sight changes nothing, so that a
+    /// put reads with it, as it were; the parts of an upload are shown, and written.
+    pub(crate) async fn put_block(
+        &self,
+        key: &Key,
+        id: &str,
+        content: Bytes,
+        intent: Intent,
+    ) -> Result<()> {
         let put = self.block(key, id)?.body(content);
-        // What is sent out of sight changes nothing.
-        self.send(put, Intent::Read).await.map(drop)
+        self.send(put, intent).await.map(drop)
     }
 
     /// A request that makes a block.

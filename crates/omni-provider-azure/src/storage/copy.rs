@@ -243,7 +243,7 @@ impl Container {
         if content.len() as u64 != end - start {
             return Err(unexpected("the service sends another number of bytes than asked for"));
         }
-        self.put_block(to, id, content).await
+        self.put_block(to, id, content, Intent::Read).await
     }
 }
 

@@ -113,7 +113,7 @@ impl BlobStorage {
         let id = PartId::new(number, staged.seen, &content);
         let part = id.part(content.len() as u64)?;
         let content = if id.empty { vec![0].into() } else { content };
-        self.container.put_block(&staged.place, &id.text(), content).await?;
+        self.container.put_block(&staged.place, &id.text(), content, Intent::Write).await?;
         Ok(part)
     }
 

@@ -182,7 +182,7 @@ impl BlobStorage {
                 let id = Blocks::new(&self.container, key).id(1);
                 let ids = if content.is_empty() { Vec::new() } else { vec![id] };
                 for id in &ids {
-                    self.container.put_block(key, id, content.clone()).await?;
+                    self.container.put_block(key, id, content.clone(), Intent::Read).await?;
                 }
                 self.container.put_block_list(key, &ids, headers, terms).await?
             }

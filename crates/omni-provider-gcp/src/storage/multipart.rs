@@ -7,7 +7,7 @@ use omni_contracts::storage::{
     Attributes, Capability, CompleteOptions, Key, ObjectMeta, PageToken, Part, PartNumber, Prefix,
     PutOptions, UploadEntry, UploadId, UploadPage, WriteCondition, Written,
 };
-use omni_contracts::{Body, Error, ErrorKind, Result};
+use omni_contracts::{Body, Effect, Error, ErrorKind, Result};
 
 use super::area;
 use super::compose::{Piece, sum};
@@ -86,8 +86,10 @@ impl GcsStorage {
                 // Given up meanwhile: nobody would find the part. If it cannot be removed now,
                 // giving the upload up once more removes it.
                 let _ = self.remove(&area::part(upload.as_str(), number)).await;
+                return Err(error);
             }
-            return Err(error);
+            // The part is there, if the upload is.
+            return Err(error.with_effect(Effect::Unknown));
         }
         Ok(Part { number, size, version, checksum })
     }
