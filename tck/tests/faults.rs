@@ -49,14 +49,14 @@ fn networked() -> Vec<Networked> {
     vec![
         // Azurite says `InvalidOperation` where the service documents `Md5Mismatch`.
         #[cfg(feature = "provider-azure")]
-        (Arc::new(subjects::Blob), 0.25, &[Fault::SpoilRequest]),
+        (Arc::new(subjects::Blob), 0.15, &[Fault::SpoilRequest]),
         #[cfg(feature = "provider-aws")]
-        (Arc::new(subjects::S3::on_ministack()), 0.25, &[]),
+        (Arc::new(subjects::S3::on_ministack()), 0.15, &[]),
         // Is sent no checksums, for it answers with wrong ones.
         #[cfg(feature = "provider-aws")]
-        (Arc::new(subjects::S3::on_moto()), 0.25, &[Fault::SpoilRequest]),
-        (Arc::new(subjects::Gcs::plain()), 0.5, &[]),
-        (Arc::new(subjects::Gcs::by_http()), 1.0, &[]),
+        (Arc::new(subjects::S3::on_moto()), 0.15, &[Fault::SpoilRequest]),
+        (Arc::new(subjects::Gcs::plain()), 0.3, &[]),
+        (Arc::new(subjects::Gcs::by_http()), 0.5, &[]),
     ]
 }
 

@@ -109,7 +109,8 @@ fn deny(root: &Path) -> Outcome {
     let tools = root.join("target/tools").join(format!("cargo-deny-{CARGO_DENY}"));
     let program = tools.join("bin/cargo-deny");
     if !program.exists() {
-        let mut install = cargo(root, &["install", "cargo-deny", "--locked", "--quiet"]);
+        // It runs for seconds, and would be optimized for minutes.
+        let mut install = cargo(root, &["install", "cargo-deny", "--debug", "--locked", "--quiet"]);
         install.args(["--version", CARGO_DENY, "--no-default-features", "--root"]).arg(&tools);
         run(install.env("CARGO_TARGET_DIR", root.join("target/tools/build")))?;
     }

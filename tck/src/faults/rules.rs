@@ -66,10 +66,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         id: "FLT-008",
         name: "who_is_told_to_wait_waits",
-        applies: |seen| {
-            seen.only().is_some_and(|exchange| exchange.fault == Fault::Throttle)
-                && !is_parallel(seen.operation)
-        },
+        applies: |seen| seen.only().is_some_and(|exchange| exchange.fault == Fault::Throttle),
         judge: waits,
     },
     Rule {
@@ -138,11 +135,6 @@ fn effect(seen: &Observation) -> Option<Effect> {
 
 fn is_spoiled(seen: &Observation) -> bool {
     seen.exchanges.iter().any(|exchange| exchange.fault.spoils())
-}
-
-/// Whether its exchanges go on beside each other, so that none is the next one.
-fn is_parallel(op: Op) -> bool {
-    matches!(op, Op::PutLarge | Op::GetRanges | Op::DeleteMany)
 }
 
 fn ends_in_time(seen: &Observation) -> Result<(), (String, String)> {
@@ -272,8 +264,13 @@ fn waits(seen: &Observation) -> Result<(), (String, String)> {
         };
     }
     let told = seen.exchanges.iter().position(|exchange| exchange.fault == Fault::Throttle);
-    let told = told.and_then(|at| Some((seen.exchanges.get(at)?, seen.exchanges.get(at + 1)?)));
-    match told.map(|(told, next)| next.begun.duration_since(told.begun)) {
+    let again = told.and_then(|at| {
+        let told = &seen.exchanges[at];
+        let mut later = seen.exchanges[at + 1..].iter();
+        // Requests beside it were not told to wait.
+        Some((told, later.find(|later| later.request == told.request)?))
+    });
+    match again.map(|(told, again)| again.begun.duration_since(told.begun)) {
         Some(waited) if waited < WAIT => {
             Err((format!("a wait of {WAIT:?}"), format!("the next request after {waited:?}")))
         }

@@ -2,7 +2,7 @@
 //! `docs/spec/faults.md`.
 
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, future};
+use futures_util::{StreamExt, future, stream};
 use omni_contracts::storage::{GetResult, Key, PresignMethod, PresignRequest, Version, Written};
 use omni_contracts::{Body, Effect, Error, ErrorKind, Result};
 use tokio::time::{Duration, sleep};
@@ -283,7 +283,11 @@ async fn read_once(store: &Store, get: Get) -> Result<GetResult> {
         asked = asked.header(name, value);
     }
     let answer = asked.send().await.map_err(failed)?;
-    let body = Body::from_stream(answer.bytes_stream().map_err(failed), None);
+    let pieces = stream::try_unfold(answer, move |mut answer| async move {
+        let piece = answer.chunk().await.map_err(failed)?;
+        Ok(piece.map(|piece| (piece, answer)))
+    });
+    let body = Body::from_stream(pieces, None);
     Ok(GetResult { range: 0..meta.size, meta, body })
 }
 
