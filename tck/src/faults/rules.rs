@@ -244,13 +244,20 @@ fn succeeds(seen: &Observation) -> Result<(), (String, String)> {
     }
 }
 
+/// Whether what went wrong was a stream of HTTP/2.
+fn is_of_grpc(seen: &Observation) -> bool {
+    seen.only().is_some_and(|exchange| exchange.request.starts_with("stream "))
+}
+
 fn waits(seen: &Observation) -> Result<(), (String, String)> {
     if !seen.layered {
         return match &seen.acted.result {
             // What is left over is cleared another time.
             Ok(_) if seen.operation == Op::CompleteUpload => is_done(seen),
+            // The refusals of gRPC ask for no time.
             Err(error)
-                if error.kind() == ErrorKind::Throttled && error.retry_after() == Some(WAIT) =>
+                if error.kind() == ErrorKind::Throttled
+                    && (error.retry_after() == Some(WAIT) || is_of_grpc(seen)) =>
             {
                 Ok(())
             }
