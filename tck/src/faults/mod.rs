@@ -323,6 +323,7 @@ fn happens_to(fault: Fault, op: Operation) -> bool {
 fn limit(observation: &Observation) -> Duration {
     let exchanges = observation.exchanges.len() as u32;
     match observation.layered {
+        // Ten times the deadline, and a tenth.
         true if observation.operation.is_long() => DEADLINE * 11,
         true => DEADLINE * 11 / 10,
         // Silence is waited out twice.

@@ -147,8 +147,8 @@ impl<'c> Blocks<'c> {
 }
 
 impl Container {
-    /// Sends a block that belongs to no object yet. What is sent out of sight changes nothing, so that a
-    /// put reads with it, as it were; the parts of an upload are shown, and written.
+    /// Sends a block that belongs to no object yet. Blocks of a put are out of sight and change nothing:
+    /// their intent is `Read`. Those of an upload are its parts, which are listed: `Write`.
     pub(crate) async fn put_block(
         &self,
         key: &Key,
