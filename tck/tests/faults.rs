@@ -71,8 +71,11 @@ impl Run {
     fn kept(&self, rule: &Rule) -> Result<(), Failed> {
         let noted = self.noted.get_or_init(|| {
             let noted = runtime().block_on(observe(&*self.subject, &self.options));
-            let count = noted.as_ref().map_or(0, Vec::len);
-            eprintln!("{}: {count} operations with faults", self.subject.name());
+            if let Ok(noted) = &noted {
+                let slow = noted.iter().filter(|seen| seen.is_slow()).count();
+                let (name, count) = (self.subject.name(), noted.len());
+                eprintln!("{name}: {count} operations with faults, during {slow} a slow back-end");
+            }
             noted
         });
         let clause = spec::fault_clauses().iter().find(|clause| clause.id == rule.id);

@@ -88,7 +88,8 @@ impl Frame {
 struct Connection<'a> {
     shared: &'a Shared,
     client: tokio::sync::Mutex<OwnedWriteHalf>,
-    faults: Mutex<HashMap<u32, Fault>>,
+    /// The exchange that each stream is, and what happens to it.
+    streams: Mutex<HashMap<u32, (usize, Fault)>>,
 }
 
 pub(super) async fn serve(client: Reader<TcpStream>, shared: &Shared) -> io::Result<()> {
@@ -99,7 +100,7 @@ pub(super) async fn serve(client: Reader<TcpStream>, shared: &Shared) -> io::Res
     let preface = client.content(PREFACE.len()).await?;
     requests.write_all(&preface).await?;
     let connection =
-        Connection { shared, client: tokio::sync::Mutex::new(writing), faults: Mutex::default() };
+        Connection { shared, client: tokio::sync::Mutex::new(writing), streams: Mutex::default() };
     tokio::select! {
         ended = connection.requests(client, requests) => ended,
         ended = connection.answers(Reader::new(answers)) => ended,
@@ -107,8 +108,12 @@ pub(super) async fn serve(client: Reader<TcpStream>, shared: &Shared) -> io::Res
 }
 
 impl Connection<'_> {
+    fn exchange(&self, stream: u32) -> Option<(usize, Fault)> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner).get(&stream).copied()
+    }
+
     fn fault(&self, stream: u32) -> Option<Fault> {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner).get(&stream).copied()
+        self.exchange(stream).map(|(_, fault)| fault)
     }
 
     /// What happens to a stream that begins.
@@ -116,7 +121,8 @@ impl Connection<'_> {
         let (number, fault) = self.shared.next();
         let request = format!("stream {}", frame.stream);
         self.shared.note(number, |exchange| exchange.request = request);
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner).insert(frame.stream, fault);
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        streams.insert(frame.stream, (number, fault));
         fault
     }
 
@@ -155,6 +161,9 @@ impl Connection<'_> {
     async fn answers<R: AsyncRead + Unpin>(&self, mut back_end: Reader<R>) -> io::Result<()> {
         while let Some(mut frame) = Frame::read(&mut back_end).await? {
             frame.remember_nothing();
+            if let Some((number, _)) = self.exchange(frame.stream).filter(|_| frame.ends()) {
+                self.shared.note(number, |exchange| exchange.took = exchange.begun.elapsed());
+            }
             match self.fault(frame.stream) {
                 Some(Fault::StallAnswer) => continue,
                 Some(Fault::LoseAnswer) if !frame.ends() => continue,

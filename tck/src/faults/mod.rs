@@ -37,6 +37,9 @@ pub use crate::mutants::{FaultMutant, fault_mutants as mutants};
 /// How long providers wait for a silent back-end.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long they wait for it when nothing goes wrong.
+const CALM: Duration = Duration::from_secs(60);
+
 /// The deadline of a call through the layers.
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -107,6 +110,8 @@ pub struct Observation {
     exchanges: Vec<Exchange>,
     /// What came of a get afterwards, by the same handle, when all was well again.
     next: Result<()>,
+    /// Whether the back-end was slow by itself: then more went wrong than the plan says.
+    slow: bool,
 }
 
 impl Observation {
@@ -129,10 +134,16 @@ impl Observation {
         self.exchanges.iter().map(step).collect()
     }
 
-    /// The one exchange that went wrong.
+    /// The one exchange that went wrong, if nothing else did.
     fn only(&self) -> Option<&Exchange> {
         let mut wrong = self.exchanges.iter().filter(|exchange| exchange.fault != Fault::Pass);
-        wrong.next().filter(|_| wrong.next().is_none())
+        wrong.next().filter(|_| wrong.next().is_none() && !self.slow)
+    }
+
+    /// Whether the back-end was slow by itself.
+    #[must_use]
+    pub fn is_slow(&self) -> bool {
+        self.slow
     }
 }
 
@@ -201,17 +212,22 @@ impl Session<'_> {
         })?;
         let proxy = Proxy::start(server).await;
         let proxy = proxy.map_err(|error| Failure::new("a proxy", "a port", error.to_string()))?;
-        let through = Through { address: proxy.address(), patience: PATIENCE };
-        let store = self.subject.open_through(&self.place, &through).await;
-        let store = ok("opening the store through a proxy", store)?;
-        let store = ok("putting layers around it", self.around((self.twist)(store)))?;
-        let clean = self.clean(&proxy, &*store).await?;
-        let clean = Arc::new(clean);
+        let clean = self.opened(&proxy, CALM).await?;
+        let clean = Arc::new(self.clean(&proxy, &*clean).await?);
+        let store = self.opened(&proxy, PATIENCE).await?;
+        let store = ok("putting layers around it", self.around(store))?;
         let mut noted = Vec::new();
         for (number, plan) in self.plans(clean.exchanges).into_iter().enumerate() {
             noted.push(self.observe(&proxy, &*store, number, plan, &clean).await?);
         }
         Ok(noted)
+    }
+
+    /// The provider, through the proxy.
+    async fn opened(&self, proxy: &Proxy, patience: Duration) -> Result<Store, Failure> {
+        let through = Through { address: proxy.address(), patience };
+        let store = self.subject.open_through(&self.place, &through).await;
+        Ok((self.twist)(ok("opening the store through a proxy", store)?))
     }
 
     fn is_layered(&self) -> bool {
@@ -290,6 +306,8 @@ impl Session<'_> {
         let reading = read(store, &untouched);
         let late = |_| Err(Error::new(ErrorKind::Timeout, "no answer by the deadline"));
         let next = tokio::time::timeout(DEADLINE, reading).await.unwrap_or_else(late);
+        proxy.quiet().await;
+        let slow = [&exchanges, &proxy.exchanges()].into_iter().any(|seen| is_slow(seen));
         let clean = Arc::clone(clean);
         let layered = self.is_layered();
         Ok(Observation {
@@ -302,12 +320,19 @@ impl Session<'_> {
             clean,
             exchanges,
             next,
+            slow,
         })
     }
 }
 
 async fn read(store: &dyn StorageProvider, key: &str) -> Result<()> {
     store.get(&Key::new(key)?, &GetOptions::default()).await?.body.collect().await.map(drop)
+}
+
+/// Whether the back-end alone took so long that who waits may have lost patience: then its silence is a
+/// fault, too, and not one that the plan knows.
+fn is_slow(exchanges: &[Exchange]) -> bool {
+    exchanges.iter().map(|exchange| exchange.took).sum::<Duration>() > PATIENCE / 2
 }
 
 /// Turned bits are seen by who has a checksum, in what goes wrong with whole contents.

@@ -32,6 +32,8 @@ pub struct Exchange {
     pub request: String,
     /// How many bytes the content of the back-end's answer has.
     pub answered: usize,
+    /// How long the back-end took to answer, if it was asked and did.
+    pub took: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -66,6 +68,7 @@ impl Shared {
             fault,
             request: String::new(),
             answered: 0,
+            took: Duration::ZERO,
         });
         (number, fault)
     }
@@ -180,8 +183,12 @@ async fn exchange(
         Fault::SpoilRequest => request.spoil(),
         _ => {}
     }
+    let asked = Instant::now();
     let mut answer = forward(&request, shared).await?;
-    shared.note(number, |exchange| exchange.answered = answer.body.len());
+    shared.note(number, |exchange| {
+        exchange.answered = answer.body.len();
+        exchange.took = asked.elapsed();
+    });
     redirect(&mut answer.head, shared);
     if fault == Fault::SpoilAnswer {
         answer.spoil();
