@@ -6,9 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use figment::Figment;
-use figment::value::{Dict, Value};
+use figment::value::{Dict, Tag, Value};
+use serde::de::DeserializeOwned;
 
 use crate::error::{ConfigError, Origin, unknown};
+use crate::load::TABLES;
 use crate::{Loader, Section};
 
 /// A configuration with its profile selected and its environment applied. Cheap to clone.
@@ -52,7 +54,8 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let config = Self { sources, profiles: profiles.into(), values: Arc::new(values) };
         // An instance without a provider is most often a misspelt name in a variable.
-        for contract in config.values.keys() {
+        let contracts = config.values.keys().filter(|key| !TABLES.contains(&key.as_str()));
+        for contract in contracts {
             for name in config.instances(contract) {
                 config.section(contract, name)?;
             }
@@ -81,6 +84,28 @@ impl Config {
     pub fn instances(&self, contract: &str) -> impl Iterator<Item = &str> {
         let instances = self.values.get(contract).and_then(Value::as_dict);
         instances.into_iter().flat_map(|instances| instances.keys().map(String::as_str))
+    }
+
+    /// The table of a section that is for the whole program, such as `telemetry`; `None` where none is
+    /// stated. Read as the settings of an instance are.
+    ///
+    /// # Errors
+    ///
+    /// As [`Section::settings`].
+    pub fn table<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ConfigError> {
+        let table = self.values.get(name).filter(|_| TABLES.contains(&name));
+        let read = |table| Section::of_table(Arc::clone(&self.sources), name, table).settings();
+        table.map(read).transpose()
+    }
+
+    /// An error about the table of a section that is for the whole program, which names its place.
+    #[must_use]
+    pub fn wrong_table(&self, name: &str, problem: &str) -> ConfigError {
+        let tag = self.values.get(name).map_or(Tag::Default, Value::tag);
+        ConfigError::new(problem)
+            .key(name)
+            .origin(self.sources.origin_of(&format!("{name}."), tag))
+            .profile(self.profile())
     }
 
     /// One instance of a contract.

@@ -19,6 +19,8 @@ const FILE: &str = "omni.toml";
 const EMBEDDED: &str = "[default.storage.main]\nprovider = \"local\"\npath = \"./omni-data\"\n";
 /// The contracts that have instances.
 const SECTIONS: &[&str] = &["storage"];
+/// The sections that are one table, for the whole program.
+pub(crate) const TABLES: &[&str] = &["telemetry"];
 /// What the names of our environment variables begin with.
 const PREFIX: &str = "OMNI_";
 /// The name of the layer of the environment, by which its values are recognised.
@@ -226,25 +228,32 @@ fn setting(name: &str) -> Result<Option<Vec<String>>, ConfigError> {
     let wrong = |problem: String| {
         Err(ConfigError::new(problem).origin(Origin::Environment(name.to_owned())))
     };
-    let form =
-        "a setting is named OMNI_STORAGE__INSTANCE__KEY, with two underscores between the parts";
+    let form = "a setting is named OMNI_STORAGE__INSTANCE__KEY, or OMNI_TELEMETRY__KEY, with two \
+                underscores between the parts";
     if rest.starts_with("tck_") {
         return Ok(None);
     }
     let path: Vec<String> = rest.split("__").map(str::to_owned).collect();
     if path.len() == 1 {
-        let single = SECTIONS.iter().any(|section| {
+        let single = known_sections().any(|section| {
             rest.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
         });
         return if single { wrong(form.to_owned()) } else { Ok(None) };
     }
-    if !SECTIONS.contains(&path[0].as_str()) {
-        return wrong(format!("{}; {form}", unknown("section", &path[0], SECTIONS)));
+    let is_table = TABLES.contains(&path[0].as_str());
+    if !is_table && !SECTIONS.contains(&path[0].as_str()) {
+        let known: Vec<_> = known_sections().collect();
+        return wrong(format!("{}; {form}", unknown("section", &path[0], &known)));
     }
-    if path.len() < 3 || path.iter().any(String::is_empty) {
+    if path.len() < if is_table { 2 } else { 3 } || path.iter().any(String::is_empty) {
         return wrong(form.to_owned());
     }
     Ok(Some(path))
+}
+
+/// Everything that may stand in a profile.
+fn known_sections() -> impl Iterator<Item = &'static str> {
+    SECTIONS.iter().chain(TABLES).copied()
 }
 
 /// Puts `value` at `path`; `None` when something is there, or on the way, already.
@@ -278,6 +287,10 @@ fn parse(text: &str, origin: &Origin) -> Result<Map<Profile, Dict>, ConfigError>
     let form = "write a table [default.storage.main]: profile, section, instance";
     let mut profiles = Map::new();
     for (profile, value) in tables {
+        if TABLES.contains(&profile.as_str()) {
+            let form = format!("write a table [default.{profile}]");
+            return Err(wrong(format!("the profile is missing; {form}")).key(profile));
+        }
         if SECTIONS.contains(&profile.as_str()) {
             return Err(wrong(format!("the profile is missing; {form}")).key(profile));
         }
@@ -286,9 +299,17 @@ fn parse(text: &str, origin: &Origin) -> Result<Map<Profile, Dict>, ConfigError>
         };
         for (section, value) in &sections {
             let place = |error: ConfigError, key: String| error.key(key).profile(&profile);
-            if !SECTIONS.contains(&section.as_str()) {
-                let problem = unknown("section", section, SECTIONS);
+            let is_table = TABLES.contains(&section.as_str());
+            if !is_table && !SECTIONS.contains(&section.as_str()) {
+                let known: Vec<_> = known_sections().collect();
+                return Err(place(wrong(unknown("section", section, &known)), section.clone()));
+            }
+            if is_table && value.as_dict().is_none() {
+                let problem = format!("expected a table; write [{profile}.{section}]");
                 return Err(place(wrong(problem), section.clone()));
+            }
+            if is_table {
+                continue;
             }
             let Value::Dict(_, instances) = value else {
                 let problem = format!("expected a table of instances; {form}");

@@ -81,6 +81,19 @@ impl Section {
         Ok(section)
     }
 
+    /// A table that is no instance: all its keys are settings.
+    pub(crate) fn of_table(sources: Arc<Sources>, key: &str, table: &Value) -> Self {
+        Self {
+            sources,
+            key: key.to_owned(),
+            name: String::new(),
+            reserved: Reserved { provider: String::new(), require: Vec::new() },
+            stated: table.clone(),
+            layers: Value::Dict(table.tag(), Dict::new()),
+            settings: table.clone(),
+        }
+    }
+
     /// The instance's name, such as `main`.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -190,7 +203,8 @@ impl Section {
         let problem = match wrong.problem {
             Problem::Text(text) => text,
             Problem::UnknownKey(word, allowed) => {
-                let ours = if wrong.path.len() == 1 { RESERVED } else { &[] };
+                let is_instance = wrong.path.len() == 1 && !self.name.is_empty();
+                let ours = if is_instance { RESERVED } else { &[] };
                 unknown("key", &word, &[allowed, ours].concat())
             }
         };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use omni_contracts::{Call, Error, ErrorKind, Result};
 use tokio::time::Instant;
 
-use crate::BreakerSettings;
+use crate::{BreakerSettings, BreakerState};
 use crate::time::AtCall;
 
 /// Spares a back-end that fails.
@@ -67,6 +67,14 @@ impl Circuit {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn shown(&self) -> BreakerState {
+        match self.state().phase {
+            Phase::Closed(_) => BreakerState::Closed,
+            Phase::Open { until } if until > Instant::now() => BreakerState::Open,
+            Phase::Open { .. } | Phase::Trying => BreakerState::HalfOpen,
+        }
     }
 
     fn enter(&self, call: &Call<'_>) -> Result<Pass<'_>> {

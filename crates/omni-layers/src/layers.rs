@@ -5,12 +5,11 @@ use std::sync::{Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 use omni_contracts::{Body, Call, Error, ErrorKind, Interceptor, Result};
-use tokio::sync::Semaphore;
 
 use crate::breaker::{Breaker, Circuit};
 use crate::doubt::Doubt;
 use crate::hedge::Hedge;
-use crate::limits::{ConcurrencyLimit, Rate, RateLimit};
+use crate::limits::{ConcurrencyLimit, Places, Rate, RateLimit};
 use crate::retry::{Repeats, Retry};
 use crate::settings::{Layer, LayerSettings};
 use crate::time::{AttemptTimeout, Deadline, Limit};
@@ -55,13 +54,56 @@ impl Layers {
             retry: Retry(has(Layer::Retry).then(|| Repeats::new(settings.retry.clone()))),
             hedge: Hedge(settings.hedge_after.filter(|_| has(Layer::Hedge))),
             rate: RateLimit(rate.map(Rate::new)),
-            concurrency: ConcurrencyLimit(concurrency.map(Semaphore::new)),
+            concurrency: ConcurrencyLimit(concurrency.map(Places::new)),
             attempt_timeout: AttemptTimeout(limit(
                 Layer::AttemptTimeout,
                 settings.attempt_timeout,
                 "attempt_timeout",
             )),
         })
+    }
+}
+
+/// How full the back-end is, as far as the layers know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Saturation {
+    /// The places of the concurrency limit, if there is one.
+    pub concurrency: Option<Usage>,
+    /// Where the circuit breaker stands, if there is one.
+    pub breaker: Option<BreakerState>,
+}
+
+/// The places of a limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// How many there are.
+    pub limit: usize,
+    /// How many attempts have one.
+    pub used: usize,
+    /// How many attempts wait for one.
+    pub waiting: usize,
+}
+
+/// Where a circuit breaker stands, the worse the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BreakerState {
+    /// Calls pass.
+    Closed,
+    /// One call is trying, or may.
+    HalfOpen,
+    /// Calls are refused.
+    Open,
+}
+
+impl Layers {
+    /// How full the back-end is.
+    #[must_use]
+    pub fn saturation(&self) -> Saturation {
+        Saturation {
+            concurrency: self.concurrency.0.as_ref().map(Places::usage),
+            breaker: self.breaker.0.as_ref().map(Circuit::shown),
+        }
     }
 }
 

@@ -29,5 +29,5 @@ mod retry;
 mod settings;
 mod time;
 
-pub use layers::Layers;
+pub use layers::{BreakerState, Layers, Saturation, Usage};
 pub use settings::{BreakerSettings, Layer, LayerSettings, RateSettings, RetrySettings};

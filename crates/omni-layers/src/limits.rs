@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use governor::clock::{Clock, ReasonablyRealtime};
 use governor::middleware::NoOpMiddleware;
@@ -9,10 +10,10 @@ use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use omni_contracts::Result;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep};
 
-use crate::RateSettings;
+use crate::{RateSettings, Usage};
 
 /// Limits how many attempts begin in a time.
 #[derive(Debug)]
@@ -75,7 +76,49 @@ impl RateLimit {
 
 /// Limits how many attempts are under way.
 #[derive(Debug)]
-pub(crate) struct ConcurrencyLimit(pub(crate) Option<Semaphore>);
+pub(crate) struct ConcurrencyLimit(pub(crate) Option<Places>);
+
+/// The places, and who waits for one.
+#[derive(Debug)]
+pub(crate) struct Places {
+    limit: usize,
+    free: Semaphore,
+    waiting: AtomicUsize,
+}
+
+impl Places {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, free: Semaphore::new(limit), waiting: AtomicUsize::new(0) }
+    }
+
+    /// How many are taken, and are waited for.
+    pub(crate) fn usage(&self) -> Usage {
+        Usage {
+            limit: self.limit,
+            used: self.limit.saturating_sub(self.free.available_permits()),
+            waiting: self.waiting.load(Ordering::Relaxed),
+        }
+    }
+
+    async fn place(&self) -> Option<SemaphorePermit<'_>> {
+        if let Ok(place) = self.free.try_acquire() {
+            return Some(place);
+        }
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(&self.waiting);
+        // It is never closed.
+        self.free.acquire().await.ok()
+    }
+}
+
+/// One who waits, until it is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 impl ConcurrencyLimit {
     pub(crate) async fn around<T, F, Fut>(&self, attempt: F) -> Result<T>
@@ -85,8 +128,7 @@ impl ConcurrencyLimit {
     {
         let _place = match &self.0 {
             None => None,
-            // It is never closed.
-            Some(places) => places.acquire().await.ok(),
+            Some(places) => places.place().await,
         };
         attempt().await
     }

@@ -1,11 +1,11 @@
 //! Sizes, durations, secrets, and the form of every error.
 
-use omni_config::{ByteSize, ConfigError, Duration, Secret};
+use omni_config::{ByteSize, ConfigError, Duration, Loader, Secret};
 use omni_contracts::{Error, ErrorKind};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::{loader, refused};
+use crate::{config, loader, refused};
 
 /// One setting `x` of a type.
 #[derive(Debug, Deserialize)]
@@ -168,4 +168,42 @@ fn cfg_062_no_debug_shows_values() {
         [("api_token", "***"), ("provider", "p"), ("secret_key", "***"), ("x", "swordfish")];
     let expected = expected.map(|(key, value)| (format!("storage.main.{key}"), value.to_owned()));
     assert_eq!(stated, expected);
+}
+
+#[test]
+fn cfg_053_telemetry_is_a_table_of_its_own() {
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Telemetry {
+        endpoint: String,
+        sample: f64,
+    }
+    let text = "[default.telemetry]\nendpoint = 'a'\nsample = 0.5\n[eu.telemetry]\nendpoint = 'eu'";
+    let read = |loader: Loader| {
+        let config = loader.text(text).load().unwrap();
+        config.table::<Telemetry>("telemetry").map_err(|error| error.to_string())
+    };
+    let stated = |endpoint: &str, sample| {
+        Ok(Some(Telemetry { endpoint: endpoint.to_owned(), sample }))
+    };
+    assert_eq!(read(loader(&[])), stated("a", 0.5));
+    let variables = [("OMNI_TELEMETRY__SAMPLE", "0.25")];
+    assert_eq!(read(loader(&variables).profile("eu")), stated("eu", 0.25));
+    assert_eq!(config("").table::<Telemetry>("telemetry").unwrap(), None);
+
+    let wrong = read(loader(&[("OMNI_TELEMETRY__SAMPEL", "1")])).unwrap_err();
+    assert!(wrong.contains("`sampel`") && wrong.contains("`sample`"), "{wrong}");
+    assert!(wrong.contains("OMNI_TELEMETRY__SAMPEL") && !wrong.contains("provider"), "{wrong}");
+    let config = config(text);
+    let placed = config.wrong_table("telemetry", "no such thing").to_string();
+    assert!(placed.contains("telemetry") && placed.contains("no such thing"), "{placed}");
+
+    for (text, form) in [
+        ("[telemetry]\nsample = 1", "write a table [default.telemetry]"),
+        ("[default]\ntelemetry = 1", "write [default.telemetry]"),
+    ] {
+        let message = refused(loader(&[]).text(text));
+        assert!(message.contains(form), "{message}");
+    }
+    assert!(refused(loader(&[("OMNI_TELEMETRY", "on")])).contains("OMNI_TELEMETRY__KEY"));
 }
