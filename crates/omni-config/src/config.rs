@@ -98,6 +98,12 @@ impl Config {
         table.map(read).transpose()
     }
 
+    /// Whether the table of a section that is for the whole program is stated.
+    #[must_use]
+    pub fn has_table(&self, name: &str) -> bool {
+        TABLES.contains(&name) && self.values.contains_key(name)
+    }
+
     /// An error about the table of a section that is for the whole program, which names its place.
     #[must_use]
     pub fn wrong_table(&self, name: &str, problem: &str) -> ConfigError {

@@ -77,6 +77,19 @@ pub enum Contract {
     Storage,
 }
 
+impl Contract {
+    /// Every contract.
+    pub const ALL: &'static [Self] = &[Self::Storage];
+
+    /// The contract's name, as it stands in configurations, spans and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Storage => "storage",
+        }
+    }
+}
+
 /// Whether repeating a call whose answer was lost can do harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Idempotency {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use omni_contracts::{Call, Error, ErrorKind, Result};
 use tokio::time::Instant;
 
-use crate::{BreakerSettings, BreakerState};
 use crate::time::AtCall;
+use crate::{BreakerSettings, BreakerState};
 
 /// Spares a back-end that fails.
 #[derive(Debug)]

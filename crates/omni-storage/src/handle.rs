@@ -14,6 +14,7 @@ use omni_contracts::{Body, ErrorKind, Interceptor, Operation, Result, Scope};
 use omni_layers::{LayerSettings, Layers};
 use tokio::io::AsyncRead;
 
+use crate::telemetry::Telemetry;
 use crate::{
     CompleteUpload, Copy, CreateUpload, Delete, Get, Head, IntoKey, List, OpenWriter, Put,
     Versions, delete, io, providers,
@@ -79,14 +80,23 @@ impl Storage {
         let section = config.section("storage", name)?;
         let layers = Layers::new(&section.layers::<LayerSettings>()?);
         let layers = layers.map_err(|error| section.placed(error))?;
+        let telemetry = Telemetry::from_config(config)?;
         let provider = registry.open(section.clone()).await?;
         section.check_required(provider.capabilities())?;
-        Ok(Self::layered(provider, layers))
+        Ok(Self::layered(provider, layers, telemetry.as_ref(), name))
     }
 
     /// Not in the async function above: what that names is compiled anew in each application.
-    fn layered(provider: Arc<dyn StorageProvider>, layers: Layers) -> Self {
-        Self::from_provider(provider).with_interceptor(layers)
+    fn layered(
+        provider: Arc<dyn StorageProvider>,
+        layers: Layers,
+        telemetry: Option<&Telemetry>,
+        name: &str,
+    ) -> Self {
+        match telemetry {
+            None => Self::from_provider(provider).with_interceptor(layers),
+            Some(telemetry) => telemetry.around(provider, layers, name),
+        }
     }
 
     /// A handle on a provider, with no layer around it.

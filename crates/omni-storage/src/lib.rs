@@ -38,6 +38,8 @@ mod key;
 mod list;
 mod providers;
 mod put;
+#[cfg_attr(not(feature = "telemetry"), path = "telemetry/without.rs")]
+mod telemetry;
 pub mod transfer;
 mod upload;
 mod writer;

@@ -183,9 +183,8 @@ fn cfg_053_telemetry_is_a_table_of_its_own() {
         let config = loader.text(text).load().unwrap();
         config.table::<Telemetry>("telemetry").map_err(|error| error.to_string())
     };
-    let stated = |endpoint: &str, sample| {
-        Ok(Some(Telemetry { endpoint: endpoint.to_owned(), sample }))
-    };
+    let stated =
+        |endpoint: &str, sample| Ok(Some(Telemetry { endpoint: endpoint.to_owned(), sample }));
     assert_eq!(read(loader(&[])), stated("a", 0.5));
     let variables = [("OMNI_TELEMETRY__SAMPLE", "0.25")];
     assert_eq!(read(loader(&variables).profile("eu")), stated("eu", 0.25));

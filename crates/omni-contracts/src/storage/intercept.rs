@@ -118,7 +118,12 @@ impl<I: Interceptor, P: StorageProvider + ?Sized> StorageProvider for Intercepte
         options: &GetOptions,
     ) -> Result<Vec<Bytes>> {
         let call = self.call(Operation::GetRanges, key.as_str());
-        self.interceptor.around(&call, || self.inner.get_ranges(key, ranges, options)).await
+        let attempt = || self.inner.get_ranges(key, ranges, options);
+        let mut contents = self.interceptor.around(&call, attempt).await?;
+        for content in &mut contents {
+            *content = self.interceptor.body(&call, Body::from(content.clone())).collect().await?;
+        }
+        Ok(contents)
     }
 
     async fn head(&self, key: &Key, options: &GetOptions) -> Result<ObjectMeta> {

@@ -1,0 +1,122 @@
+//! `Instance`: what is recorded about one configured instance.
+
+use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use omni_contracts::{Contract, Operation};
+use omni_layers::{BreakerState, Layers, Usage};
+use opentelemetry::KeyValue;
+use opentelemetry::logs::{AnyValue, LogRecord, Logger, Severity};
+
+use crate::calls::Calls;
+use crate::pipeline::Pipeline;
+use crate::table::{CONTRACT, INSTANCE, OPERATION, PROVIDER, STATE};
+
+/// One configured instance, such as `storage.main`. Cheap to clone; clones count together.
+#[derive(Clone, Debug)]
+pub struct Instance(pub(crate) Arc<Shared>);
+
+impl Instance {
+    /// The layer that records calls, to be put outside of all others.
+    #[must_use]
+    pub fn calls(&self) -> Calls {
+        Calls(Arc::clone(&self.0))
+    }
+
+    /// Tells how full these layers are, as long as they exist.
+    pub fn watch(&self, layers: &Arc<Layers>) {
+        let mut watched = self.0.layers.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.retain(|layers| layers.strong_count() > 0);
+        watched.push(Arc::downgrade(layers));
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) contract: Contract,
+    pub(crate) name: Arc<str>,
+    pub(crate) provider: Arc<str>,
+    /// Calls that are not answered yet.
+    pub(crate) active: AtomicI64,
+    layers: Mutex<Vec<Weak<Layers>>>,
+    /// Where the breaker stood when it was last looked at.
+    breaker: AtomicU8,
+}
+
+/// How full an instance is, all its layers together.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Fullness {
+    pub(crate) places: Option<Usage>,
+    pub(crate) breaker: Option<BreakerState>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        pipeline: Arc<Pipeline>,
+        contract: Contract,
+        name: &str,
+        provider: &str,
+    ) -> Self {
+        Self {
+            pipeline,
+            contract,
+            name: name.into(),
+            provider: provider.into(),
+            active: AtomicI64::new(0),
+            layers: Mutex::default(),
+            breaker: AtomicU8::new(0),
+        }
+    }
+
+    /// The attributes of everything that is recorded.
+    pub(crate) fn attributes(&self, operation: Option<Operation>) -> Vec<KeyValue> {
+        // Some more are added.
+        let mut attributes = Vec::with_capacity(8);
+        attributes.push(KeyValue::new(CONTRACT, self.contract.as_str()));
+        attributes.extend(operation.map(|operation| KeyValue::new(OPERATION, operation.as_str())));
+        attributes.push(KeyValue::new(PROVIDER, Arc::clone(&self.provider)));
+        attributes.push(KeyValue::new(INSTANCE, Arc::clone(&self.name)));
+        attributes
+    }
+
+    pub(crate) fn fullness(&self) -> Fullness {
+        let layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = Fullness::default();
+        for layers in layers.iter().filter_map(Weak::upgrade) {
+            let one = layers.saturation();
+            if let Some(usage) = one.concurrency {
+                let places = all.places.get_or_insert_default();
+                places.limit += usage.limit;
+                places.used += usage.used;
+                places.waiting += usage.waiting;
+            }
+            all.breaker = all.breaker.max(one.breaker);
+        }
+        all
+    }
+
+    /// Tells when the breaker stands elsewhere than before.
+    pub(crate) fn breaker_may_have_changed(&self) {
+        let Some(logger) = &self.pipeline.logger else { return };
+        let Some(state) = self.fullness().breaker else { return };
+        if self.breaker.swap(state as u8, Ordering::Relaxed) == state as u8 {
+            return;
+        }
+        let (text, severity, level) = match state {
+            BreakerState::Closed => ("closed", Severity::Info, "INFO"),
+            BreakerState::HalfOpen => ("half_open", Severity::Info, "INFO"),
+            BreakerState::Open => ("open", Severity::Warn, "WARN"),
+        };
+        let mut record = logger.create_log_record();
+        record.set_event_name("omni.breaker.changed");
+        record.set_severity_number(severity);
+        record.set_severity_text(level);
+        record.set_body(AnyValue::from(format!("the circuit breaker is {text}")));
+        record.add_attribute(CONTRACT, self.contract.as_str());
+        record.add_attribute(PROVIDER, self.provider.to_string());
+        record.add_attribute(INSTANCE, self.name.to_string());
+        record.add_attribute(STATE, text);
+        logger.emit(record);
+    }
+}
