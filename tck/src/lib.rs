@@ -26,6 +26,8 @@ pub mod spec;
 pub mod storage;
 mod subject;
 pub mod subjects;
+#[cfg(all(feature = "telemetry", feature = "provider-local"))]
+pub mod telemetry;
 pub mod worker;
 
 pub use check::{Check, Failure, Outcome};

@@ -126,6 +126,19 @@ pub fn fault_clauses() -> &'static [Clause] {
     &CLAUSES
 }
 
+/// Every clause about what is recorded, in the order of their page.
+///
+/// # Panics
+///
+/// As [`clauses`].
+#[must_use]
+pub fn telemetry_clauses() -> &'static [Clause] {
+    static CLAUSES: LazyLock<Vec<Clause>> = LazyLock::new(|| {
+        page("observability.md", include_str!("../../docs/spec/observability.md"))
+    });
+    &CLAUSES
+}
+
 fn page(name: &str, text: &'static str) -> Vec<Clause> {
     parse(text).unwrap_or_else(|error| panic!("docs/spec/{name}: {error}"))
 }

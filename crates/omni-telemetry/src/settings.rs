@@ -41,7 +41,7 @@ pub struct TelemetrySettings {
     #[serde(deserialize_with = "omni_config::Duration::optional_std")]
     pub interval: Option<Duration>,
     /// How many spans, and how many log records, wait to be sent at most: what comes when they are as
-    /// many is lost, and no call waits. At least 1; by default 2048.
+    /// many is lost, and no call waits. 1 to 100 000, by default 2048.
     pub queue: Option<usize>,
     /// How long spans and log records are gathered before they are sent; by default `"5s"` and `"1s"`.
     #[serde(deserialize_with = "omni_config::Duration::optional_std")]
@@ -69,6 +69,9 @@ impl Default for TelemetrySettings {
         }
     }
 }
+
+/// The queue is allocated as a whole when telemetry starts.
+const LONGEST_QUEUE: usize = 100_000;
 
 /// Who sends what is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -134,8 +137,8 @@ impl TelemetrySettings {
         if self.sample.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
             return wrong("`sample` has to be from 0 to 1");
         }
-        if self.queue == Some(0) {
-            return wrong("`queue` has to be at least 1");
+        if self.queue.is_some_and(|queue| !(1..=LONGEST_QUEUE).contains(&queue)) {
+            return wrong("`queue` has to be from 1 to 100000");
         }
         for (name, time) in
             [("timeout", self.timeout), ("interval", self.interval), ("delay", self.delay)]

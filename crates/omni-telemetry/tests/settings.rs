@@ -16,7 +16,8 @@ fn wrong_settings_are_named_with_their_place() {
     for (table, problem) in [
         ("endpoint = 'collector:4318'", "`endpoint` has to begin with http:// or https://"),
         ("sample = 1.5", "`sample` has to be from 0 to 1"),
-        ("queue = 0", "`queue` has to be at least 1"),
+        ("queue = 0", "`queue` has to be from 1 to 100000"),
+        ("queue = 100001", "`queue` has to be from 1 to 100000"),
         ("interval = '0s'", "`interval` has to be longer than nothing"),
         ("protocol = 'udp'", "unknown value `udp`"),
         ("signals = ['spans']", "unknown value `spans`"),

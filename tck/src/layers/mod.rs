@@ -5,7 +5,7 @@
 
 mod checks;
 mod mutants;
-mod scene;
+pub(crate) mod scene;
 mod subject;
 
 use std::sync::Arc;

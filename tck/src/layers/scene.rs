@@ -21,41 +21,41 @@ use crate::{Failure, Outcome};
 
 /// How an attempt fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) kind: ErrorKind,
-    pub(super) effect: Effect,
-    pub(super) wait: Option<Duration>,
-    pub(super) retryable: Option<bool>,
-    pub(super) message: &'static str,
+pub(crate) struct Fault {
+    pub(crate) kind: ErrorKind,
+    pub(crate) effect: Effect,
+    pub(crate) wait: Option<Duration>,
+    pub(crate) retryable: Option<bool>,
+    pub(crate) message: &'static str,
 }
 
 /// What a back-end that is not there answers.
-pub(super) const DOWN: Fault = Fault::new(ErrorKind::Unavailable);
+pub(crate) const DOWN: Fault = Fault::new(ErrorKind::Unavailable);
 /// An answer that was lost.
-pub(super) const LOST: Fault = DOWN.with_effect(Effect::Unknown);
+pub(crate) const LOST: Fault = DOWN.with_effect(Effect::Unknown);
 
 impl Fault {
-    pub(super) const fn new(kind: ErrorKind) -> Self {
+    pub(crate) const fn new(kind: ErrorKind) -> Self {
         Self { kind, effect: Effect::No, wait: None, retryable: None, message: "by the script" }
     }
 
-    pub(super) const fn with_effect(self, effect: Effect) -> Self {
+    pub(crate) const fn with_effect(self, effect: Effect) -> Self {
         Self { effect, ..self }
     }
 
-    pub(super) const fn with_wait(self, wait: Duration) -> Self {
+    pub(crate) const fn with_wait(self, wait: Duration) -> Self {
         Self { wait: Some(wait), ..self }
     }
 
-    pub(super) const fn with_message(self, message: &'static str) -> Self {
+    pub(crate) const fn with_message(self, message: &'static str) -> Self {
         Self { message, ..self }
     }
 
-    pub(super) const fn with_retryable(self, retryable: bool) -> Self {
+    pub(crate) const fn with_retryable(self, retryable: bool) -> Self {
         Self { retryable: Some(retryable), ..self }
     }
 
-    pub(super) fn error(self, operation: Operation, resource: &str) -> Error {
+    pub(crate) fn error(self, operation: Operation, resource: &str) -> Error {
         let mut error = Error::new(self.kind, self.message)
             .with_effect(self.effect)
             .with_source("the cause by the script");
@@ -70,11 +70,11 @@ impl Fault {
 }
 
 /// The name of the provider.
-pub(super) const NAME: &str = "scripted";
+pub(crate) const NAME: &str = "scripted";
 
 /// What happens in one attempt.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Step {
+pub(crate) struct Step {
     after: Duration,
     answer: Answer,
 }
@@ -96,28 +96,28 @@ enum Answer {
 const NEVER: Duration = Duration::from_secs(10 * 86_400);
 
 /// The operation is done at once.
-pub(super) const DONE: Step = Step { after: Duration::ZERO, answer: Answer::Done };
+pub(crate) const DONE: Step = Step { after: Duration::ZERO, answer: Answer::Done };
 /// No answer comes.
-pub(super) const HANGS: Step = DONE.after(NEVER);
+pub(crate) const HANGS: Step = DONE.after(NEVER);
 
 impl Step {
-    pub(super) const fn fails(fault: Fault) -> Self {
+    pub(crate) const fn fails(fault: Fault) -> Self {
         Self { after: Duration::ZERO, answer: Answer::Fails(fault) }
     }
 
-    pub(super) const fn done_but(fault: Fault) -> Self {
+    pub(crate) const fn done_but(fault: Fault) -> Self {
         Self { after: Duration::ZERO, answer: Answer::DoneBut(fault) }
     }
 
-    pub(super) const fn breaks(after: usize, fault: Fault) -> Self {
+    pub(crate) const fn breaks(after: usize, fault: Fault) -> Self {
         Self { after: Duration::ZERO, answer: Answer::Breaks(after, fault) }
     }
 
-    pub(super) const fn keys(faults: &'static [(&'static str, Fault)]) -> Self {
+    pub(crate) const fn keys(faults: &'static [(&'static str, Fault)]) -> Self {
         Self { after: Duration::ZERO, answer: Answer::Keys(faults) }
     }
 
-    pub(super) const fn after(self, after: Duration) -> Self {
+    pub(crate) const fn after(self, after: Duration) -> Self {
         Self { after, ..self }
     }
 }
@@ -143,6 +143,19 @@ struct Scripted {
     begun: Instant,
     script: Vec<Step>,
     log: Arc<Mutex<Vec<Attempt>>>,
+}
+
+/// A provider that answers by this script, and what is behind it.
+#[cfg(feature = "telemetry")]
+pub(crate) fn scripted(script: &[Step]) -> (MemoryStorage, Arc<dyn StorageProvider>) {
+    let inner = MemoryStorage::new(MemorySettings::default());
+    let provider = Scripted {
+        inner: inner.clone(),
+        begun: Instant::now(),
+        script: script.to_vec(),
+        log: Arc::default(),
+    };
+    (inner, Arc::new(provider))
 }
 
 /// The scene of a check.
