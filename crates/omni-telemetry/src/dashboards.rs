@@ -36,7 +36,7 @@ pub fn pages() -> Vec<Page> {
     pages
 }
 
-/// Every query of the dashboards and of the rules, with Grafana's variables replaced by what they stand
+/// Every query of the dashboards and of the rules, these without what they compare it with, and with Grafana's variables replaced by what they stand
 /// for when everything is chosen.
 #[must_use]
 pub fn queries() -> Vec<String> {
@@ -335,6 +335,8 @@ impl Panel {
 struct Alert {
     name: &'static str,
     query: String,
+    /// What the query must give, for the alert.
+    when: &'static str,
     /// How long it has to hold.
     lasts: &'static str,
     severity: &'static str,
@@ -360,7 +362,8 @@ fn alerts() -> Vec<Alert> {
     vec![
         Alert {
             name: "OmniErrors",
-            query: format!("{} / {} > 0.05", calls(r#"{error_type!=""}"#), calls("")),
+            query: format!("{} / {}", calls(r#"{error_type!=""}"#), calls("")),
+            when: "> 0.05",
             lasts: "5m",
             severity: "critical",
             says: "more than 5 of 100 calls of {{ $labels.omni_provider }} \
@@ -369,7 +372,8 @@ fn alerts() -> Vec<Alert> {
         },
         Alert {
             name: "OmniSlow",
-            query: format!("histogram_quantile(0.99, sum by (le, {BY}) (rate({bucket}[5m]))) > 5"),
+            query: format!("histogram_quantile(0.99, sum by (le, {BY}) (rate({bucket}[5m])))"),
+            when: "> 5",
             lasts: "10m",
             severity: "warning",
             says: "1 of 100 calls of {{ $labels.omni_provider }} ({{ $labels.omni_instance }}) \
@@ -382,7 +386,8 @@ fn alerts() -> Vec<Alert> {
         },
         Alert {
             name: "OmniBreakerOpen",
-            query: format!("max by ({BY}) ({}) >= 2", BREAKER.prometheus()),
+            query: format!("max by ({BY}) ({})", BREAKER.prometheus()),
+            when: ">= 2",
             lasts: "1m",
             severity: "critical",
             says: "the circuit breaker of {{ $labels.omni_provider }} \
@@ -392,10 +397,11 @@ fn alerts() -> Vec<Alert> {
         Alert {
             name: "OmniSaturated",
             query: format!(
-                "sum by ({BY}) ({}) / sum by ({BY}) ({}) > 0.9",
+                "sum by ({BY}) ({}) / sum by ({BY}) ({})",
                 USED.prometheus(),
                 LIMIT.prometheus()
             ),
+            when: "> 0.9",
             lasts: "5m",
             severity: "warning",
             says: "more than 90 of 100 places of {{ $labels.omni_provider }} \
@@ -407,11 +413,8 @@ fn alerts() -> Vec<Alert> {
         },
         Alert {
             name: "OmniRetries",
-            query: format!(
-                "sum by ({BY}) (rate({}[5m])) / {} > 0.2",
-                RETRIES.prometheus(),
-                calls("")
-            ),
+            query: format!("sum by ({BY}) (rate({}[5m])) / {}", RETRIES.prometheus(), calls("")),
+            when: "> 0.2",
             lasts: "10m",
             severity: "warning",
             says: "{{ $labels.omni_provider }} ({{ $labels.omni_instance }}) is asked again for \
@@ -431,8 +434,8 @@ fn quoted(text: &str) -> String {
 
 fn rules() -> String {
     let mut text = "# Alert rules for Prometheus, made by `omni dashboards`.\ngroups:\n  - name: omni\n    rules:\n".to_owned();
-    for Alert { name, query, lasts, severity, says, .. } in alerts() {
-        let (query, says) = (quoted(&query), quoted(says));
+    for Alert { name, query, when, lasts, severity, says, .. } in alerts() {
+        let (query, says) = (quoted(&format!("{query} {when}")), quoted(says));
         let _ = write!(
             text,
             "      - alert: {name}\n        expr: {query}\n        for: {lasts}\n        labels:\n          \

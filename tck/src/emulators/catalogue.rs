@@ -116,13 +116,63 @@ pub static AZURITE: Emulator = Emulator {
     stores: Some(CONTAINERS),
 };
 
+/// VictoriaMetrics: takes metrics by OTLP, and answers queries in the language of Prometheus. What tests
+/// its alert rules is installed beside it, in `root/usr/bin`.
+pub static VICTORIA_METRICS: Emulator = Emulator {
+    name: "victoria-metrics",
+    version: "1.112.0",
+    install: Install::Debian {
+        script: include_str!("../../emulators/victoria-metrics/install.sh"),
+        sources: include_str!("../../emulators/victoria-metrics/debian.sources"),
+        sums: include_str!("../../emulators/victoria-metrics/SHA256SUMS"),
+    },
+    program: "root/usr/bin/victoria-metrics",
+    arguments: &[
+        "-httpListenAddr=127.0.0.1:{port}",
+        "-storageDataPath=data",
+        // The names that the specification of OpenTelemetry gives them in Prometheus.
+        "-opentelemetry.usePrometheusNaming",
+        // What was taken is seen at once.
+        "-search.latencyOffset=0s",
+        "-inmemoryDataFlushInterval=1s",
+    ],
+    environment: &[],
+    ports: 1,
+    ready: Ready { path: "/health", status: Some(200) },
+    patience: PATIENCE,
+    stores: None,
+};
+
+/// Rotel: a collector of OpenTelemetry, by HTTP on its first port and by gRPC on its second. It needs
+/// more arguments, which say where it sends what it takes.
+pub static ROTEL: Emulator = Emulator {
+    name: "rotel",
+    version: "0.0.1a15",
+    install: Install::Python {
+        requirements: include_str!("../../emulators/rotel/requirements.txt"),
+    },
+    program: "venv/bin/python",
+    arguments: &[
+        "-c",
+        include_str!("../../emulators/rotel/serve.py"),
+        "start",
+        "--otlp-http-endpoint=127.0.0.1:{port}",
+        "--otlp-grpc-endpoint=127.0.0.1:{port2}",
+    ],
+    environment: &[],
+    ports: 2,
+    ready: Ready { path: "/", status: None },
+    patience: PATIENCE,
+    stores: None,
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_lock_files_state_the_version_and_no_registry() {
-        for emulator in [&MINISTACK, &MOTO, &AZURITE] {
+        for emulator in [&MINISTACK, &MOTO, &AZURITE, &ROTEL, &VICTORIA_METRICS] {
             let Emulator { name, version, .. } = emulator;
             match emulator.install {
                 Install::Python { requirements } => {
@@ -133,6 +183,10 @@ mod tests {
                 Install::Npm { package, lock, .. } => {
                     assert!(package.contains(&format!("\"{name}\": \"{version}\"")), "{name}");
                     assert!(!lock.contains("\"resolved\""), "{name}");
+                }
+                Install::Debian { script, sums, .. } => {
+                    assert!(script.contains(&format!("{name}={version}+")), "{name}");
+                    assert!(sums.contains(&format!("{name}_{version}+")), "{name}");
                 }
                 Install::Nothing => panic!("{name} is not installed"),
             }

@@ -92,6 +92,9 @@ fn files(install: &Install) -> Vec<(&'static str, &'static str)> {
         Install::Npm { package, lock, serve } => {
             vec![("package.json", package), ("package-lock.json", lock), ("serve.js", serve)]
         }
+        Install::Debian { script, sources, sums } => {
+            vec![("install.sh", script), ("debian.sources", sources), ("SHA256SUMS", sums)]
+        }
         Install::Nothing => Vec::new(),
     }
 }
@@ -108,6 +111,7 @@ fn steps(install: &Install) -> Vec<Step> {
     const PYTHON: &str =
         "python3, 3.11 or later, with the modules venv and pip, and a package index";
     const NPM: &str = "npm and node, 20 or later, and a package registry";
+    const DEBIAN: &str = "apt-get, dpkg-deb and sha256sum, an amd64 machine, and Debian's packages";
     let step = |program, arguments, needs| Step { program, arguments, needs };
     match install {
         Install::Python { .. } => vec![
@@ -132,6 +136,7 @@ fn steps(install: &Install) -> Vec<Step> {
         Install::Npm { .. } => {
             vec![step("npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund"], NPM)]
         }
+        Install::Debian { .. } => vec![step("./install.sh", &[], DEBIAN)],
         Install::Nothing => Vec::new(),
     }
 }

@@ -1,5 +1,5 @@
 //! Emulators: servers that the kit installs, starts and stops by itself, so that a provider with a
-//! server behind it is certified on any machine that has Python 3 and Node.
+//! server behind it is certified on any machine that has Python 3 and Node; and receivers of telemetry.
 //!
 //! What differs between them is data: see `catalogue`. An emulator is installed once into the build
 //! directory (`install`), every dependency at a version that is checked in below `tck/emulators`. A
@@ -16,7 +16,7 @@ mod supervised;
 
 use std::time::Duration;
 
-pub use catalogue::{AZURITE, MINISTACK, MOTO};
+pub use catalogue::{AZURITE, MINISTACK, MOTO, ROTEL, VICTORIA_METRICS};
 pub use server::Server;
 pub use shared::Shared;
 
@@ -81,12 +81,21 @@ pub enum Install {
         /// The text of a program, which becomes `serve.js`.
         serve: &'static str,
     },
+    /// By `install.sh`, from packages of Debian, which are unpacked into the folder `root`.
+    Debian {
+        /// The text of `install.sh`.
+        script: &'static str,
+        /// The text of `debian.sources`, which says where packages are.
+        sources: &'static str,
+        /// The text of `SHA256SUMS`, which says what they are.
+        sums: &'static str,
+    },
     /// Not at all: the machine has it.
     Nothing,
 }
 
-/// How an emulator shows that it is ready: by its answer to a GET on its first port. The
-/// others must answer too, with whatever.
+/// How an emulator shows that it is ready: by its answer to a GET on its first port. The others must
+/// take connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Ready {
     /// The path that is asked for.

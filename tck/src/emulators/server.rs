@@ -1,6 +1,8 @@
 //! A server of an emulator: one of our own, or the one of the process that started this one.
 
 use std::ffi::OsString;
+use std::net::TcpStream;
+use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
 use std::time::Instant;
@@ -111,6 +113,15 @@ impl Emulator {
         }
     }
 
+    /// The folder of its installation; installs it where it is not. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, with what the machine lacks or the end of what the installer said.
+    pub fn install(&self) -> Result<PathBuf> {
+        install::installed(self).map_err(|problem| Error::new(ErrorKind::Unavailable, problem))
+    }
+
     /// Installs the emulator and starts a server, whatever there is already.
     ///
     /// # Errors
@@ -121,7 +132,7 @@ impl Emulator {
         let program = match self.install {
             Install::Nothing => OsString::from(self.program),
             _ => {
-                let folder = install::installed(self).map_err(unavailable)?;
+                let folder = self.install()?;
                 let program = folder.join(self.program);
                 if !program.exists() {
                     let Self { name, version, .. } = self;
@@ -209,13 +220,18 @@ impl Emulator {
         Server { name, endpoints, variable: self.variable(), stores, _running: running }
     }
 
-    /// Whether the first port answers as it should, and the others at all.
+    /// Whether the first port answers as it should, and the others take connections.
     fn is_ready(&self, endpoints: &[String]) -> bool {
         let Some((endpoint, others)) = endpoints.split_first() else { return false };
         let answer = http::get(&format!("{endpoint}{}", self.ready.path));
         answer.is_ok_and(|status| self.ready.status.is_none_or(|wanted| wanted == status))
-            && others.iter().all(|other| http::get(other).is_ok())
+            && others.iter().all(|other| listens(other))
     }
+}
+
+/// Whether somebody takes connections there; not every port is one of HTTP/1.1.
+fn listens(endpoint: &str) -> bool {
+    endpoint.strip_prefix("http://").is_some_and(|at| TcpStream::connect(at).is_ok())
 }
 
 /// Why a server is not there.

@@ -4,6 +4,8 @@
 //! compares what was recorded with what it knows that it has done. A mutant records something else.
 
 mod checks;
+#[cfg(unix)]
+mod collector;
 mod mutants;
 mod receiver;
 mod recorded;
@@ -20,6 +22,8 @@ use tokio::time::{Duration, timeout};
 
 use crate::{Failure, Outcome};
 
+#[cfg(unix)]
+pub use collector::Collector;
 pub use mutants::{TelemetryMutant, mutants};
 pub use recorded::{Attributes, Log, Point, Recorded, Span};
 

@@ -1,7 +1,7 @@
 //! `Receiver`: takes OTLP over HTTP, and notes to which path how many bytes came.
 
 use std::convert::Infallible;
-use std::io;
+use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,6 +14,15 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+/// A content that was compressed with gzip; none where it was not.
+fn unpacked(body: &[u8]) -> Vec<u8> {
+    let mut content = Vec::new();
+    match flate2::read::GzDecoder::new(body).read_to_end(&mut content) {
+        Ok(_) => content,
+        Err(_) => Vec::new(),
+    }
+}
 
 /// A receiver on a free port of 127.0.0.1. It ends when it is dropped.
 pub(super) struct Receiver {
@@ -44,12 +53,14 @@ impl Receiver {
                     let (noting, mut answers) = (Arc::clone(&noting), answers.clone());
                     async move {
                         let path = request.uri().path().to_owned();
+                        let is_packed = request.headers().contains_key("content-encoding");
                         let body = request.into_body().collect().await;
                         // Only fails when the receiver ends.
                         let answering = answers.wait_for(|answers| *answers).await.is_ok();
                         if let Some(body) = body.ok().filter(|_| answering) {
                             let mut noting = noting.lock().unwrap_or_else(PoisonError::into_inner);
-                            noting.push((path, body.to_bytes().to_vec()));
+                            let body = body.to_bytes().to_vec();
+                            noting.push((path, if is_packed { unpacked(&body) } else { body }));
                         }
                         Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
                     }
