@@ -47,7 +47,7 @@ fn own() -> Vec<Arc<dyn Subject>> {
 
 /// A subject for each provider that the configuration names, on as many stores as it names.
 fn configured(file: OsString) -> Result<Vec<Arc<dyn Subject>>> {
-    let config = Arc::new(Loader::new().file(file).load()?);
+    let config = Arc::new(Loader::new().file(file).load()?.without_table("telemetry"));
     let mut stores: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for name in config.instances("storage") {
         let provider = config.section("storage", name)?.provider().to_owned();

@@ -21,12 +21,19 @@ fn main() -> ExitCode {
     let seed = number("OMNI_TCK_SEED").unwrap_or(1.0) as u64;
     let share = number("OMNI_TCK_SHARE");
     eprintln!("seed {seed}");
-    for (subject, usual, untold) in networked() {
-        let mut options = FaultOptions { share: share.unwrap_or(usual), ..FaultOptions::all(seed) };
-        options.faults.retain(|fault| !untold.contains(fault));
-        let run = Arc::new(Run { subject, options, noted: OnceLock::new() });
-        for rule in RULES {
-            let run = Arc::clone(&run);
+    let runs: Vec<_> = networked()
+        .into_iter()
+        .map(|(subject, usual, untold)| {
+            let share = share.unwrap_or(usual);
+            let mut options = FaultOptions { share, ..FaultOptions::all(seed) };
+            options.faults.retain(|fault| !untold.contains(fault));
+            Arc::new(Run { subject, options, noted: OnceLock::new() })
+        })
+        .collect();
+    // By rules, so that all subjects are tried at once: they wait, most of the time.
+    for rule in RULES {
+        for run in &runs {
+            let run = Arc::clone(run);
             let name = format!("{}::{rule:?}", run.subject.name());
             trials.push(Trial::test(name, move || run.kept(rule)));
         }
@@ -34,7 +41,9 @@ fn main() -> ExitCode {
     for mutant in mutants() {
         trials.push(Trial::test(format!("mutant::{mutant:?}"), move || is_found_out(mutant)));
     }
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(runs.len() + 1);
+    libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 fn number(variable: &str) -> Option<f64> {

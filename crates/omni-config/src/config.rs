@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{ConfigError, Origin, unknown};
 use crate::load::TABLES;
-use crate::{Loader, Section};
+use crate::{Loader, Section, Setting};
 
 /// A configuration with its profile selected and its environment applied. Cheap to clone.
 #[derive(Clone)]
@@ -96,6 +96,26 @@ impl Config {
         let table = self.values.get(name).filter(|_| TABLES.contains(&name));
         let read = |table| Section::of_table(Arc::clone(&self.sources), name, table).settings();
         table.map(read).transpose()
+    }
+
+    /// What is stated in the table of a section that is for the whole program, as
+    /// [`Section::stated`]; nothing where there is none.
+    #[must_use]
+    pub fn stated_table(&self, name: &str) -> Vec<Setting> {
+        let table = self.values.get(name).filter(|_| TABLES.contains(&name));
+        let stated = |table| Section::of_table(Arc::clone(&self.sources), name, table).stated();
+        table.map(stated).unwrap_or_default()
+    }
+
+    /// The same without that table: for a program that works on the same instances, but is not the one
+    /// that the table is for.
+    #[must_use]
+    pub fn without_table(&self, name: &str) -> Self {
+        let mut config = self.clone();
+        if TABLES.contains(&name) {
+            Arc::make_mut(&mut config.values).remove(name);
+        }
+        config
     }
 
     /// Whether the table of a section that is for the whole program is stated.

@@ -236,6 +236,8 @@ fn flatten(sources: &Sources, key: &str, value: &Value, settings: &mut Vec<Setti
     let secret = ["secret", "password", "token", "credential", "key", "sas"]
         .iter()
         .any(|word| name.contains(word));
+    // Fields of requests are what credentials stand in, whatever their names.
+    let secret = secret || key.contains(".headers.");
     settings.push(Setting {
         key: key.to_owned(),
         value: if secret { "***".to_owned() } else { shown(value) },

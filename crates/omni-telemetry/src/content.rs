@@ -51,7 +51,7 @@ pub(crate) fn watched(record: &Arc<Record>, call: &Call<'_>, body: Body) -> Body
 }
 
 fn count(record: &Record, direction: Direction, bytes: u64) {
-    let mut attributes = record.shared.attributes(Some(record.operation));
+    let mut attributes = record.shared.state.attributes(Some(record.operation));
     let direction = match direction {
         Direction::Transmit => "transmit",
         Direction::Receive => "receive",

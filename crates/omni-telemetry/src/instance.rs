@@ -25,15 +25,23 @@ impl Instance {
 
     /// Tells how full these layers are, as long as they exist.
     pub fn watch(&self, layers: &Arc<Layers>) {
-        let mut watched = self.0.layers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watched = self.0.state.layers.lock().unwrap_or_else(PoisonError::into_inner);
         watched.retain(|layers| layers.strong_count() > 0);
         watched.push(Arc::downgrade(layers));
     }
 }
 
+/// An instance, and where what is recorded of it goes.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) state: Arc<State>,
+}
+
+/// What is known of an instance. It does not hold the pipeline: who reads metrics may be the last who
+/// holds it.
+#[derive(Debug)]
+pub(crate) struct State {
     pub(crate) contract: Contract,
     pub(crate) name: Arc<str>,
     pub(crate) provider: Arc<str>,
@@ -51,15 +59,9 @@ pub(crate) struct Fullness {
     pub(crate) breaker: Option<BreakerState>,
 }
 
-impl Shared {
-    pub(crate) fn new(
-        pipeline: Arc<Pipeline>,
-        contract: Contract,
-        name: &str,
-        provider: &str,
-    ) -> Self {
+impl State {
+    pub(crate) fn new(contract: Contract, name: &str, provider: &str) -> Self {
         Self {
-            pipeline,
             contract,
             name: name.into(),
             provider: provider.into(),
@@ -80,6 +82,11 @@ impl Shared {
         attributes
     }
 
+    /// Calls that are not answered yet.
+    pub(crate) fn active(&self) -> i64 {
+        self.active.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn fullness(&self) -> Fullness {
         let layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all = Fullness::default();
@@ -96,13 +103,19 @@ impl Shared {
         all
     }
 
+    /// Where the breaker stands, if that is elsewhere than before.
+    fn breaker_change(&self) -> Option<BreakerState> {
+        let state = self.fullness().breaker?;
+        let before = self.breaker.swap(state as u8, Ordering::Relaxed);
+        (before != state as u8).then_some(state)
+    }
+}
+
+impl Shared {
     /// Tells when the breaker stands elsewhere than before.
     pub(crate) fn breaker_may_have_changed(&self) {
         let Some(logger) = &self.pipeline.logger else { return };
-        let Some(state) = self.fullness().breaker else { return };
-        if self.breaker.swap(state as u8, Ordering::Relaxed) == state as u8 {
-            return;
-        }
+        let Some(state) = self.state.breaker_change() else { return };
         let (text, severity, level) = match state {
             BreakerState::Closed => ("closed", Severity::Info, "INFO"),
             BreakerState::HalfOpen => ("half_open", Severity::Info, "INFO"),
@@ -113,9 +126,9 @@ impl Shared {
         record.set_severity_number(severity);
         record.set_severity_text(level);
         record.set_body(AnyValue::from(format!("the circuit breaker is {text}")));
-        record.add_attribute(CONTRACT, self.contract.as_str());
-        record.add_attribute(PROVIDER, self.provider.to_string());
-        record.add_attribute(INSTANCE, self.name.to_string());
+        record.add_attribute(CONTRACT, self.state.contract.as_str());
+        record.add_attribute(PROVIDER, self.state.provider.to_string());
+        record.add_attribute(INSTANCE, self.state.name.to_string());
         record.add_attribute(STATE, text);
         logger.emit(record);
     }

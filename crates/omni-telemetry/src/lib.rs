@@ -38,6 +38,7 @@ mod calls;
 mod content;
 pub mod dashboards;
 mod instance;
+#[cfg_attr(not(feature = "otlp"), path = "otlp/without.rs")]
 mod otlp;
 mod pipeline;
 mod record;

@@ -73,7 +73,11 @@ macro_rules! exporter {
                 builder.with_metadata(metadata(settings)?).build()
             }
             #[cfg(not(feature = "grpc"))]
-            Protocol::Grpc => Err(ExporterBuildError::InternalFailure("without gRPC".to_owned())),
+            Protocol::Grpc => {
+                let problem = "`protocol = \"grpc\"` needs the feature `telemetry-grpc` of omni-storage, \
+                               which is not compiled in; `http` is";
+                return Err(Error::new(ErrorKind::Configuration, problem));
+            }
         };
         built.map_err(|error| wrong(&error))
     }};
@@ -105,13 +109,14 @@ pub(crate) fn providers(settings: &TelemetrySettings) -> Result<Providers> {
     let background = background(settings)?;
     #[cfg(feature = "grpc")]
     let _current = background.runtime.as_ref().map(tokio::runtime::Runtime::enter);
+    let has = |signal| settings.signals.contains(&signal);
     let resource = resource(settings);
     let mut traces = SdkTracerProvider::builder().with_resource(resource.clone());
     if let Some(share) = settings.sample {
         let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(share)));
         traces = traces.with_sampler(sampler);
     }
-    if settings.has(Signal::Traces) {
+    if has(Signal::Traces) {
         let mut batch = trace::BatchConfigBuilder::default();
         if let Some(queue) = settings.queue {
             batch = batch.with_max_queue_size(queue).with_max_export_batch_size(queue.min(512));
@@ -126,7 +131,7 @@ pub(crate) fn providers(settings: &TelemetrySettings) -> Result<Providers> {
         traces = traces.with_sampler(Sampler::AlwaysOff);
     }
     let mut metrics = SdkMeterProvider::builder().with_resource(resource.clone());
-    if settings.has(Signal::Metrics) {
+    if has(Signal::Metrics) {
         let exporter = exporter!(MetricExporter, settings, "/v1/metrics")?;
         let mut reader = PeriodicReader::builder(exporter);
         if let Some(interval) = settings.interval {
@@ -135,7 +140,7 @@ pub(crate) fn providers(settings: &TelemetrySettings) -> Result<Providers> {
         metrics = metrics.with_reader(reader.build());
     }
     let mut logs = SdkLoggerProvider::builder().with_resource(resource);
-    if settings.has(Signal::Logs) {
+    if has(Signal::Logs) {
         let mut batch = logs::BatchConfigBuilder::default();
         if let Some(queue) = settings.queue {
             batch = batch.with_max_queue_size(queue).with_max_export_batch_size(queue.min(512));

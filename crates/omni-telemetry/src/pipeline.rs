@@ -1,7 +1,6 @@
 //! `Telemetry`: the way that spans, metrics and log records take.
 
 use std::fmt;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use opentelemetry_sdk::logs::{SdkLogger, SdkLoggerProvider};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
-use crate::instance::{Instance, Shared};
+use crate::instance::{Instance, Shared, State};
 use crate::otlp;
 use crate::settings::{Export, TelemetrySettings};
 use crate::table::{
@@ -43,7 +42,8 @@ pub(crate) struct Pipeline {
 }
 
 /// Those that exist: dropped, they tell nothing any more.
-type Instances = Arc<Mutex<Vec<Weak<Shared>>>>;
+type Instances = Arc<Known>;
+type Known = Mutex<Vec<Weak<State>>>;
 
 /// The providers of OpenTelemetry.
 #[derive(Debug)]
@@ -166,7 +166,7 @@ impl Telemetry {
         Self(Arc::new(Pipeline { tracer, instruments, logger, keys, instances, own }))
     }
 
-    /// The instance of this name and provider, the same one each time.
+    /// The instance of this name and provider; those that are equal count together.
     #[must_use]
     pub fn instance(&self, contract: Contract, name: &str, provider: &str) -> Instance {
         let mut instances = self.0.instances.lock().unwrap_or_else(PoisonError::into_inner);
@@ -174,12 +174,12 @@ impl Telemetry {
         let known = instances.iter().filter_map(Weak::upgrade).find(|known| {
             known.contract == contract && *known.name == *name && *known.provider == *provider
         });
-        Instance(known.unwrap_or_else(|| {
-            let shared = Shared::new(Arc::clone(&self.0), contract, name, provider);
-            let shared = Arc::new(shared);
-            instances.push(Arc::downgrade(&shared));
-            shared
-        }))
+        let state = known.unwrap_or_else(|| {
+            let state = Arc::new(State::new(contract, name, provider));
+            instances.push(Arc::downgrade(&state));
+            state
+        });
+        Instance(Arc::new(Shared { pipeline: Arc::clone(&self.0), state }))
     }
 
     /// Sends what was recorded until now. Blocks its thread for as long as the receiver takes, at most
@@ -242,40 +242,34 @@ fn counter(meter: &Meter, metric: &Metric) -> Counter<u64> {
 
 /// Tells how full the instances are when metrics are read.
 fn observe(meter: &Meter, instances: &Instances) {
+    let known = Arc::downgrade(instances);
     let active = meter.i64_observable_up_down_counter(ACTIVE.name).with_unit(ACTIVE.unit);
-    let active = active.with_description(ACTIVE.about);
-    let read =
-        seen(Arc::downgrade(instances), |shared| Some(shared.active.load(Ordering::Relaxed)));
-    active.with_callback(move |observer| read(&|value, at| observer.observe(value, at))).build();
-    let gauge = |metric: &Metric, value: fn(&Shared) -> Option<usize>| {
+    let active = active.with_description(ACTIVE.about).with_callback(move |observer| {
+        for (value, attributes) in values(&known, |state| Some(state.active())) {
+            observer.observe(value, &attributes);
+        }
+    });
+    active.build();
+    let gauge = |metric: &Metric, value: fn(&State) -> Option<usize>| {
+        let known = Arc::downgrade(instances);
         let gauge = meter.i64_observable_gauge(metric.name).with_unit(metric.unit);
-        let gauge = gauge.with_description(metric.about);
-        let read = seen(Arc::downgrade(instances), move |shared| {
-            Some(i64::try_from(value(shared)?).unwrap_or(i64::MAX))
+        let gauge = gauge.with_description(metric.about).with_callback(move |observer| {
+            for (value, attributes) in values(&known, value) {
+                observer.observe(i64::try_from(value).unwrap_or(i64::MAX), &attributes);
+            }
         });
-        gauge.with_callback(move |observer| read(&|value, at| observer.observe(value, at))).build();
+        gauge.build();
     };
-    gauge(USED, |shared| shared.fullness().places.map(|places| places.used));
-    gauge(LIMIT, |shared| shared.fullness().places.map(|places| places.limit));
-    gauge(WAITING, |shared| shared.fullness().places.map(|places| places.waiting));
-    gauge(BREAKER, |shared| shared.fullness().breaker.map(|state| state as usize));
+    gauge(USED, |state| state.fullness().places.map(|places| places.used));
+    gauge(LIMIT, |state| state.fullness().places.map(|places| places.limit));
+    gauge(WAITING, |state| state.fullness().places.map(|places| places.waiting));
+    gauge(BREAKER, |state| state.fullness().breaker.map(|state| state as usize));
 }
 
-/// Hands on a value of each instance that exists and has one.
-fn seen(
-    instances: Weak<Mutex<Vec<Weak<Shared>>>>,
-    value: impl Fn(&Shared) -> Option<i64> + Send + Sync,
-) -> impl Fn(&dyn Fn(i64, &[KeyValue])) + Send + Sync {
-    move |tell| {
-        let Some(instances) = instances.upgrade() else { return };
-        let instances: Vec<_> = {
-            let known = instances.lock().unwrap_or_else(PoisonError::into_inner);
-            known.iter().filter_map(Weak::upgrade).collect()
-        };
-        for shared in instances {
-            if let Some(value) = value(&shared) {
-                tell(value, &shared.attributes(None));
-            }
-        }
-    }
+/// A value of each instance that exists and has one, with its attributes.
+fn values<T>(known: &Weak<Known>, value: impl Fn(&State) -> Option<T>) -> Vec<(T, Vec<KeyValue>)> {
+    let Some(known) = known.upgrade() else { return Vec::new() };
+    let known = known.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = known.iter().filter_map(Weak::upgrade);
+    known.filter_map(|state| Some((value(&state)?, state.attributes(None)))).collect()
 }

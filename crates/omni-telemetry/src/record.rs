@@ -56,16 +56,16 @@ struct Carried(Arc<Record>);
 
 impl Record {
     pub(crate) fn begin(shared: &Arc<Shared>, call: &Call<'_>) -> Arc<Self> {
-        shared.active.fetch_add(1, Ordering::Relaxed);
+        shared.state.active.fetch_add(1, Ordering::Relaxed);
         let parent = Context::current();
-        let mut attributes = shared.attributes(Some(call.operation));
+        let mut attributes = shared.state.attributes(Some(call.operation));
         if let Some(size) = call.size {
             attributes.push(KeyValue::new(SIZE, i64::try_from(size).unwrap_or(i64::MAX)));
         }
         if shared.pipeline.keys {
             attributes.push(KeyValue::new(RESOURCE, call.resource.to_owned()));
         }
-        let name = format!("{}.{}", shared.contract.as_str(), call.operation);
+        let name = format!("{}.{}", shared.state.contract.as_str(), call.operation);
         let span =
             SpanBuilder::from_name(name).with_kind(SpanKind::Client).with_attributes(attributes);
         let tracer = &shared.pipeline.tracer;
@@ -153,13 +153,13 @@ impl Record {
         };
         record.set_severity_number(severity);
         record.set_severity_text(text);
-        let contract = self.shared.contract.as_str();
+        let contract = self.shared.state.contract.as_str();
         let body = format!("{contract}.{} failed: {}", self.operation, error.kind());
         record.set_body(AnyValue::from(body));
         record.add_attribute(CONTRACT, contract);
         record.add_attribute(OPERATION, self.operation.as_str());
-        record.add_attribute(PROVIDER, self.shared.provider.to_string());
-        record.add_attribute(INSTANCE, self.shared.name.to_string());
+        record.add_attribute(PROVIDER, self.shared.state.provider.to_string());
+        record.add_attribute(INSTANCE, self.shared.state.name.to_string());
         record.add_attribute(OUTCOME, outcome.name);
         record.add_attribute(ERROR_TYPE, outcome.name);
         if let Some(effect) = effect {
@@ -176,9 +176,9 @@ impl Record {
 
     /// The call ends, whether it is answered or given up.
     pub(crate) fn ended(&self) {
-        self.shared.active.fetch_sub(1, Ordering::Relaxed);
+        self.shared.state.active.fetch_sub(1, Ordering::Relaxed);
         let instruments = &self.shared.pipeline.instruments;
-        let mut attributes = self.shared.attributes(Some(self.operation));
+        let mut attributes = self.shared.state.attributes(Some(self.operation));
         let repeats = self.attempts.load(Ordering::Relaxed).saturating_sub(1);
         if repeats > 0 {
             instruments.retries.add(u64::from(repeats), &attributes);
@@ -189,7 +189,7 @@ impl Record {
 
     /// A content has been read, to its end or not.
     pub(crate) fn content_ended(&self, begun: Instant, outcome: Outcome) {
-        let mut attributes = self.shared.attributes(Some(self.operation));
+        let mut attributes = self.shared.state.attributes(Some(self.operation));
         attributes.extend(outcome.attributes());
         let instruments = &self.shared.pipeline.instruments;
         instruments.content_duration.record(begun.elapsed().as_secs_f64(), &attributes);

@@ -123,12 +123,12 @@ impl PartialEq for Headers {
 }
 
 impl TelemetrySettings {
-    /// Whether a signal is sent.
-    pub(crate) fn has(&self, signal: Signal) -> bool {
-        self.signals.contains(&signal)
-    }
-
-    pub(crate) fn check(&self) -> Result<()> {
+    /// Refuses values that are out of bounds.
+    ///
+    /// # Errors
+    ///
+    /// `Configuration`, with the value and what is allowed.
+    pub fn check(&self) -> Result<()> {
         let wrong = |problem: &str| Err(Error::new(ErrorKind::Configuration, problem.to_owned()));
         let is_url = |url: &str| url.starts_with("http://") || url.starts_with("https://");
         if self.endpoint.as_deref().is_some_and(|url| !is_url(url)) {
@@ -146,12 +146,6 @@ impl TelemetrySettings {
             if time == Some(Duration::ZERO) {
                 return wrong(&format!("`{name}` has to be longer than nothing"));
             }
-        }
-        if self.protocol == Protocol::Grpc && cfg!(not(feature = "grpc")) {
-            return wrong(
-                "`protocol = \"grpc\"` needs the feature `telemetry-grpc` of omni-storage, which is not \
-                 compiled in; `http` is",
-            );
         }
         Ok(())
     }

@@ -19,13 +19,14 @@ pub(crate) const PUBLISHED: &[&str] = &[
     "omni-provider-aws",
     "omni-provider-azure",
     "omni-provider-gcp",
+    "omni-telemetry",
     "omni-storage",
 ];
 
 /// Which crates of ours each crate may depend on. A provider never depends on another.
 const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("archive", &["omni-storage"]),
-    ("omni-cli", &["omni-storage", "tck"]),
+    ("omni-cli", &["omni-storage", "omni-telemetry", "tck"]),
     ("omni-config", &["omni-contracts"]),
     ("omni-contracts", &[]),
     ("omni-layers", &["omni-config", "omni-contracts"]),
@@ -35,6 +36,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("omni-provider-local", &["omni-config", "omni-contracts"]),
     ("omni-provider-memory", &["omni-config", "omni-contracts"]),
     ("omni-provider-skeleton", &["omni-contracts"]),
+    ("omni-telemetry", &["omni-config", "omni-contracts", "omni-layers"]),
     (
         "omni-storage",
         &[
@@ -46,6 +48,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "omni-provider-gcp",
             "omni-provider-local",
             "omni-provider-memory",
+            "omni-telemetry",
         ],
     ),
     (
@@ -59,6 +62,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "omni-provider-gcp",
             "omni-provider-local",
             "omni-provider-memory",
+            "omni-telemetry",
         ],
     ),
     ("xtask", &[]),

@@ -24,10 +24,13 @@ fn unpacked(body: &[u8]) -> Vec<u8> {
     }
 }
 
+/// A path, and what came to it.
+type Taken = (String, Vec<u8>);
+
 /// A receiver on a free port of 127.0.0.1. It ends when it is dropped.
 pub(super) struct Receiver {
     pub(super) address: SocketAddr,
-    taken: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    taken: Arc<Mutex<Vec<Taken>>>,
     serving: JoinHandle<()>,
     answering: watch::Sender<bool>,
 }
@@ -43,7 +46,7 @@ impl Receiver {
     pub(super) async fn start(answers: bool) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
-        let taken = Arc::<Mutex<Vec<_>>>::default();
+        let taken = Arc::<Mutex<Vec<Taken>>>::default();
         let (answering, answers) = watch::channel(answers);
         let noting = Arc::clone(&taken);
         let serving = tokio::spawn(async move {

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use omni_storage::{Config, Storage};
+use omni_telemetry::{Export, TelemetrySettings};
 use serde_json::{Value, json};
 
 use super::Context;
@@ -17,10 +18,14 @@ pub(crate) struct Check {
 impl Check {
     pub(crate) async fn run(self, context: &Context) -> Outcome {
         let config = context.config()?;
+        let telemetry = telemetry(&context.whole_config()?)?;
         let names = match self.instances.as_slice() {
             [] => config.instances("storage").map(str::to_owned).collect(),
             names => names.to_vec(),
         };
+        if let Some((value, text)) = telemetry {
+            print(context.form, &value, &text)?;
+        }
         let mut wrong = 0;
         for name in &names {
             let (value, text) = match describe(&config, name).await {
@@ -37,6 +42,23 @@ impl Check {
             wrong => Err(Exit::usage(format!("{wrong} of {} instances are wrong", names.len()))),
         }
     }
+}
+
+/// What the table `telemetry` says; nobody is asked whether a receiver is there.
+fn telemetry(config: &Config) -> Outcome<Option<(Value, String)>> {
+    let settings = config.table::<TelemetrySettings>("telemetry");
+    let settings = settings.map_err(|error| Exit::usage(error.to_string()))?;
+    let Some(settings) = settings else { return Ok(None) };
+    settings.check().map_err(|error| {
+        Exit::usage(config.wrong_table("telemetry", error.message()).to_string())
+    })?;
+    let to = match (settings.export, settings.endpoint.as_deref()) {
+        (Export::Application, _) => "what the application sets up",
+        (Export::Otlp, Some(endpoint)) => endpoint,
+        (Export::Otlp, None) => "what the environment of the application says",
+    };
+    let value = json!({ "telemetry": true, "to": to });
+    Ok(Some((value, format!("telemetry: well formed\n  to            {to}"))))
 }
 
 async fn describe(config: &Config, name: &str) -> Outcome<(Value, String)> {

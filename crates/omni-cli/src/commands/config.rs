@@ -12,7 +12,7 @@ pub(crate) struct Show {}
 
 impl Show {
     pub(crate) fn run(self, context: &Context) -> Outcome {
-        let config = context.config()?;
+        let config = context.whole_config()?;
         let file = config.file().map(|file| file.display().to_string());
         let profiles: Vec<&str> = config.profiles().collect();
         let value = json!({ "file": file, "profile": config.profile(), "profiles": profiles });
@@ -23,17 +23,19 @@ impl Show {
             profiles.join(", ")
         );
         print(context.form, &value, &text)?;
+        let mut stated = Vec::new();
         for name in config.instances("storage") {
             let section = config.section("storage", name);
-            let section = section.map_err(|error| Exit::usage(error.to_string()))?;
-            for setting in section.stated() {
-                let origin = setting.origin.to_string();
-                let value = json!({
-                    "key": setting.key, "value": setting.value, "origin": origin,
-                });
-                let text = format!("{} = {}    ({origin})", setting.key, setting.value);
-                print(context.form, &value, &text)?;
-            }
+            stated.extend(section.map_err(|error| Exit::usage(error.to_string()))?.stated());
+        }
+        stated.extend(config.stated_table("telemetry"));
+        for setting in stated {
+            let origin = setting.origin.to_string();
+            let value = json!({
+                "key": setting.key, "value": setting.value, "origin": origin,
+            });
+            let text = format!("{} = {}    ({origin})", setting.key, setting.value);
+            print(context.form, &value, &text)?;
         }
         Ok(())
     }

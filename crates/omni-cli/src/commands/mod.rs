@@ -4,6 +4,7 @@ pub(crate) mod certify;
 mod check;
 mod config;
 mod copy;
+mod dashboards;
 mod diff;
 mod list;
 mod object;
@@ -33,6 +34,7 @@ pub(crate) enum Command {
     },
     Config(config::Show),
     Cp(copy::Copy),
+    Dashboards(dashboards::Dashboards),
     DiffReports(diff::DiffReports),
     Du(list::Du),
     Get(copy::Get),
@@ -56,8 +58,13 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// The configuration in force.
+    /// The configuration in force, without the telemetry of the application that it is for.
     pub(crate) fn config(&self) -> Outcome<Config> {
+        Ok(self.whole_config()?.without_table("telemetry"))
+    }
+
+    /// The configuration in force.
+    pub(crate) fn whole_config(&self) -> Outcome<Config> {
         let mut loader = Loader::new();
         if let Some(file) = &self.file {
             loader = loader.file(file);
@@ -88,6 +95,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Outcome {
         }
         Command::Config(show) => show.run(context),
         Command::Cp(copy) => copy.run(context).await,
+        Command::Dashboards(dashboards) => dashboards.run(context),
         Command::DiffReports(diff) => diff.run(context),
         Command::Du(du) => du.run(context).await,
         Command::Get(get) => get.run(context).await,

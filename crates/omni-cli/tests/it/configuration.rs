@@ -57,6 +57,44 @@ fn each_wrong_configuration_is_told_in_one_message() {
     }
 }
 
+const SENDING: &str = "[default.storage.main]\nprovider = \"memory\"\n[default.telemetry]\n\
+                       endpoint = \"http://127.0.0.1:1\"\nheaders = { authorization = \"swordfish\" }\n";
+
+#[test]
+fn the_telemetry_of_the_application_is_read_and_not_used() {
+    let desk = Desk::new();
+    desk.write("omni.toml", SENDING);
+    // Would be refused, for it is not compiled in here, or sent to nobody.
+    assert_eq!(desk.ok("ls"), "");
+    assert!(
+        desk.ok("check")
+            .starts_with("telemetry: well formed\n  to            http://127.0.0.1:1\n")
+    );
+    let shown = desk.ok("config");
+    assert!(shown.contains("telemetry.endpoint = http://127.0.0.1:1"), "{shown}");
+    assert!(shown.contains("telemetry.headers.authorization = ***"), "{shown}");
+    for (wrong, complaint) in [("sample = 2\n", "`sample`"), ("smaple = 1\n", "telemetry.smaple")] {
+        desk.write("omni.toml", format!("{SENDING}{wrong}"));
+        let said = expect_failure(2, desk.omni("check"));
+        assert!(said.contains(complaint) && said.contains("omni.toml"), "{said}");
+    }
+}
+
+#[test]
+fn dashboards_are_written() {
+    let desk = Desk::new();
+    let said = desk.ok("dashboards --out grafana");
+    assert_eq!(said.lines().next(), Some("grafana/omni-overview.json"));
+    for file in said.lines() {
+        assert!(desk.path().join(file).metadata().unwrap().len() > 500, "{file}");
+    }
+    let text = std::fs::read_to_string(desk.path().join("grafana/omni-overview.json")).unwrap();
+    let overview: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(overview["panels"].as_array().unwrap().len(), 6);
+    desk.write("file", "");
+    assert!(expect_failure(1, desk.omni("dashboards --out file/x")).contains("file/x"));
+}
+
 #[test]
 fn a_profile_swaps_the_provider() {
     let desk = Desk::new();

@@ -149,8 +149,8 @@ async fn an_interceptor_sees_every_operation_and_every_byte() {
         let all: Vec<_> = Operation::ALL.iter().map(|operation| operation.as_str()).collect();
         assert_eq!(seen.operations.keys().copied().collect::<Vec<_>>(), all);
         assert_eq!(seen.operations["put"], 2);
-        // Two puts, one part, one get.
-        assert_eq!(bytes.load(Ordering::Relaxed), 10 + 5 + 4 + 10);
+        // Two puts, one part, one get, one range.
+        assert_eq!(bytes.load(Ordering::Relaxed), 10 + 5 + 4 + 10 + 1);
     }
 }
 

@@ -5,6 +5,7 @@ mod adaptors;
 mod calls;
 mod layers;
 mod opening;
+mod telemetry;
 mod transfers;
 
 use omni_storage::{Loader, Storage};
