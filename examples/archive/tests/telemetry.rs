@@ -22,7 +22,7 @@ async fn what_it_does_arrives() {
         assert!(ran.status.success(), "{ran:?}");
         assert!(collector.has("traces", &service).await, "no spans of {service}");
         let query = format!(
-            r#"omni_client_operation_duration_seconds_count{{omni_operation="put",job="{service}"}}"#
+            r#"omni_client_operation_duration_seconds_count{{omni_operation="put",service_name="{service}"}}"#
         );
         assert!(collector.query(&query).await.unwrap() > 0, "nothing is answered to {query}");
     }

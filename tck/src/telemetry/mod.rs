@@ -100,11 +100,11 @@ impl std::fmt::Debug for TelemetryCheck {
 
 /// Makes a [`TelemetryCheck`] of an `async fn(subject: &dyn TelemetrySubject) -> Outcome`.
 macro_rules! check {
-    ($id:literal, $function:ident) => {
+    ($id:literal, $module:ident::$function:ident) => {
         $crate::telemetry::TelemetryCheck {
             id: $id,
             name: stringify!($function),
-            run: |subject| Box::pin($function(subject)),
+            run: |subject| Box::pin($module::$function(subject)),
         }
     };
 }
