@@ -70,7 +70,7 @@ pub fn main(subjects: Vec<Arc<dyn Subject>>) -> ExitCode {
         .into_iter()
         .map(|subject| Arc::new(Run::open(subject, &options, &runtime)))
         .collect();
-    let trials = in_turn(runs.iter().map(|run| trials(run, &runtime)).collect());
+    let trials = runs.iter().flat_map(|run| trials(run, &runtime)).collect();
     if !arguments.list {
         eprintln!("seed {}", options.seed);
     }
@@ -155,16 +155,6 @@ fn trials(run: &Arc<Run>, runtime: &Arc<Runtime>) -> Vec<Trial> {
         }
     };
     Planned::all().map(trial).collect()
-}
-
-/// The first trial of each subject, then the second of each, and so on: what waits for one back-end leaves
-/// the processors to the others.
-fn in_turn(subjects: Vec<Vec<Trial>>) -> Vec<Trial> {
-    let mut subjects: Vec<_> = subjects.into_iter().map(Vec::into_iter).collect();
-    let longest = subjects.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
-    (0..longest)
-        .flat_map(|_| subjects.iter_mut().filter_map(Iterator::next).collect::<Vec<_>>())
-        .collect()
 }
 
 /// Why a clause does not run, for the test line.
