@@ -1,7 +1,8 @@
 //! The benchmarks against the peers, all contestants in one process and one run. Started by
-//! `cargo xtask bench`; writes `bench.md` and `bench-clouds.md` in `docs/reports`, and their data.
+//! `cargo xtask bench`; writes `bench.md`, `bench-clouds.md` and `bench-builds.md` in `docs/reports`, and
+//! their data.
 //!
-//! Options: `embedded` or `clouds` first, to run only that half; ids of cases (`B1 B4`) to run only
+//! Options: `embedded`, `clouds` or `builds` first, to run only that group; ids of cases (`B1 B4`) to run only
 //! those and write nothing; `--quick` for fewer rounds, and to write nothing. The clouds need the program
 //! rclone.
 
@@ -30,7 +31,8 @@ static ALLOCATOR: &StatsAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
 
 const EMBEDDED: &str = "embedded";
 const CLOUDS: &str = "clouds";
-const GROUPS: &[&str] = &[EMBEDDED, CLOUDS];
+const BUILDS: &str = "builds";
+const GROUPS: &[&str] = &[EMBEDDED, CLOUDS, BUILDS];
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -84,8 +86,10 @@ async fn run() -> Result<(), Failure> {
         let mut cases: Vec<Case> = Vec::new();
         cases.extend(s3::cases(&plan).await?);
         cases.extend(migration::cases(&plan).await?);
-        cases.extend(builds::cases(&plan).await?);
         report("bench-clouds", cases)?;
+    }
+    if group.is_none_or(|group| group == BUILDS) {
+        report("bench-builds", builds::cases(&plan).await?)?;
     }
     Ok(())
 }

@@ -11,7 +11,8 @@ use crate::measure::Case;
 pub(crate) fn markdown(cases: &[Case]) -> String {
     let mut page = String::from(
         "# Benchmarks\n\nWritten by `cargo xtask bench`.\nAll contestants ran in one process and one run, \
-         interleaved (A B B A); the control is our own contestant measured a second time.\nOnly the \
+         interleaved (A B B A); the control is our own contestant measured a second time.\nWhere there is no \
+         control, each ran once, one after the other.\nOnly the \
          ratios mean something: absolute times are those of one shared machine.\nEvery payload is touched: \
          peers compute a CRC-32C beside each put and get, ours stores it with the object on put.\n\n",
     );

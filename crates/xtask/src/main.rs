@@ -17,7 +17,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
           with a word, the steps that have it in their names
   tidy    the textual rules alone: sizes, openings, ids, dependency rules, links
   guides  writes the tables of settings in docs/guides
-  bench   benchmarks against the peers; writes docs/reports/bench.md and bench-clouds.md
+  bench   benchmarks against the peers; writes docs/reports/bench*.md
 ";
 
 fn main() -> ExitCode {

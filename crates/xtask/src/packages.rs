@@ -19,11 +19,11 @@ pub(crate) fn packages(root: &Path) -> Outcome {
     run(pack.env("CARGO_TARGET_DIR", root.join("target")))?;
 
     let folder = fresh(root, "unpacked")?;
-    // The profile of the workspace, so that what was built for it is used again.
-    let mut manifest = String::from(
-        "[workspace]\nresolver = \"3\"\nmembers = [\"omni-*\"]\n\n[profile.dev]\n\
-         debug = \"line-tables-only\"\n\n[profile.dev.package.\"*\"]\ndebug = false\n\n\
-         [patch.crates-io]\n",
+    // The profiles of the workspace, so that what was built for it is used again.
+    let workspace = read(&root.join("Cargo.toml"))?;
+    let profiles = workspace.find("[profile.").map_or("", |start| &workspace[start..]);
+    let mut manifest = format!(
+        "[workspace]\nresolver = \"3\"\nmembers = [\"omni-*\"]\n\n{profiles}\n[patch.crates-io]\n"
     );
     let version = env!("CARGO_PKG_VERSION");
     for package in PUBLISHED {

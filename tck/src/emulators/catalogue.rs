@@ -39,15 +39,15 @@ const CONTAINERS: Stores = Stores {
     ],
 };
 
-/// MiniStack: services of AWS.
+/// MiniStack: services of AWS. `serve.py` says what is computed for it.
 pub static MINISTACK: Emulator = Emulator {
     name: "ministack",
     version: "1.5.33",
     install: Install::Python {
         requirements: include_str!("../../emulators/ministack/requirements.txt"),
     },
-    program: "venv/bin/ministack",
-    arguments: &[],
+    program: "venv/bin/python",
+    arguments: &["-c", include_str!("../../emulators/ministack/serve.py")],
     environment: &[
         ("GATEWAY_PORT", "{port}"),
         ("BIND_HOST", "127.0.0.1"),
