@@ -8,6 +8,7 @@
 
 mod builds;
 mod layers;
+mod listeners;
 mod listing;
 mod local;
 mod measure;
