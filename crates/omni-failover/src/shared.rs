@@ -127,7 +127,7 @@ impl Shared {
     fn hold(&self, held: Held) -> Arc<Held> {
         let held = Arc::new(held);
         self.held.send_if_modified(|known| {
-            let newer = known.record.epoch < held.record.epoch;
+            let newer = known.record.epoch <= held.record.epoch && known.version != held.version;
             if newer {
                 *known = Arc::clone(&held);
             }

@@ -34,6 +34,8 @@ pub(super) enum Mood {
     Loses,
     /// Takes no writes.
     Full,
+    /// Never answers writes.
+    Stuck,
 }
 
 /// What stands before a store.
@@ -155,7 +157,8 @@ impl Interceptor for Actor {
             Mood::Full if is_write(call.operation) => {
                 Err(Error::new(ErrorKind::CapacityExceeded, "no space is left"))
             }
-            Mood::Full => attempt().await,
+            Mood::Stuck if is_write(call.operation) => std::future::pending().await,
+            Mood::Full | Mood::Stuck => attempt().await,
         };
         if let Some(gate) = self.gate(call, Moment::After) {
             gate.arrived.notify_one();

@@ -26,12 +26,14 @@ pub(super) async fn programs_follow_one_primary(subject: &dyn FailoverSubject) -
     let overtakes = async {
         gate.arrived().await;
         let get = other.get("a").await;
+        one.way[1].is(Mood::There);
         gate.open();
         get
     };
     let (decided, overtaken) = join(decides, overtakes).await;
-    drop((decided, overtaken));
-    one.way[1].is(Mood::There);
+    ok("a get of the one who decides late", decided)?;
+    ok("a get of the one who decides meanwhile", overtaken)?;
+    equal("the primary of the one who was late", &other.primary(), &one.primary())?;
     let same = || async {
         drop(join(one.get("a"), other.get("a")).await);
         one.primary() == other.primary() && one.primary() != NAMES[0]

@@ -196,7 +196,7 @@ pub(super) async fn nobody_far_behind_may_take_over(subject: &dyn FailoverSubjec
     ok("a put", program.put("a", "zero").await)?;
     let sent = || async { scene.members[1].has("a").await.is_some() };
     eventually("a put", "the standby has it", sent).await?;
-    program.way[1].is(Mood::Hangs);
+    program.way[1].is(Mood::Stuck);
     let begun = tokio::time::Instant::now();
     for number in 0..20 {
         ok("a put while nothing is sent", program.put("a", &format!("{number}")).await)?;

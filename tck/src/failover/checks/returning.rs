@@ -183,7 +183,6 @@ pub(super) async fn writes_during_a_return_arrive(subject: &dyn FailoverSubject)
         let returning = ok("opening", scene.open().await)?;
         let writer = ok("opening again", scene.open().await)?;
         ok("a put", writer.put("a", "one").await)?;
-        ok("a put", writer.put("b", "one").await)?;
         scene.members[1].actor.is(Mood::Gone);
         ok("a put meanwhile", writer.put("a", "two").await)?;
         scene.members[1].actor.is(Mood::There);
@@ -194,8 +193,9 @@ pub(super) async fn writes_during_a_return_arrive(subject: &dyn FailoverSubject)
                 for _ in 0..step {
                     tokio::task::yield_now().await;
                 }
-                ok("a put during the return", writer.put("a", &format!("{number}")).await)?;
-                ok("a put during the return", writer.put("b", &format!("{number}")).await)?;
+                let put = writer.put(&format!("k{number}"), "once").await;
+                ok("a put of a new key during the return", put)?;
+                ok("an overwrite during the return", writer.put("a", &format!("{number}")).await)?;
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
             Ok(())
