@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 use omni_contracts::storage::{
-    Crc32c, GetOptions, Key, ListEntry, ListRequest, ObjectEntry, ObjectMeta, ReadCondition,
+    Capability, Crc32c, GetOptions, Key, ListEntry, ListRequest, ObjectMeta, ReadCondition,
     StorageProvider, list_all,
 };
 use omni_contracts::{Body, Error, ErrorKind, Result};
@@ -129,53 +129,36 @@ impl Shared {
         if primary.name == member.name {
             return Ok(());
         }
-        let mut ours = Entries::of(&*primary.store);
-        let mut theirs = Entries::of(&*member.store);
-        loop {
-            let differing = match (ours.peek().await?, theirs.peek().await?) {
-                (None, None) => return Ok(()),
-                (Some(our), Some(their)) if our.key == their.key => {
-                    let (our, their) = (our.clone(), their.clone());
-                    ours.pass();
-                    theirs.pass();
-                    self.differs(primary, member, &our, &their).await?.then_some(our.key)
-                }
-                (Some(our), their)
-                    if their.is_none_or(|their| our.key.as_str() < their.key.as_str()) =>
-                {
-                    let key = our.key.clone();
-                    ours.pass();
-                    Some(key)
-                }
-                (_, Some(their)) => {
-                    let key = their.key.clone();
-                    theirs.pass();
-                    Some(key)
-                }
-                (Some(_), None) => None,
+        let here = keys(&*primary.store);
+        here.try_for_each_concurrent(AT_ONCE, |key| async move {
+            let differs = match look(member, &key).await? {
+                Some(there) => !self.is_same_content(primary, member, &key, &there).await?,
+                None => true,
             };
-            if let Some(key) = differing
-                && !self.witness.is_marked(&member.name, &key).await?
-            {
-                self.reconcile(member, &key, expected).await?;
-            }
-        }
+            if differs { self.reconcile_unless_noted(member, &key, expected).await } else { Ok(()) }
+        })
+        .await?;
+        let there = keys(&*member.store);
+        there
+            .try_for_each_concurrent(AT_ONCE, |key| async move {
+                match look(primary, &key).await? {
+                    Some(_) => Ok(()),
+                    None => self.reconcile_unless_noted(member, &key, expected).await,
+                }
+            })
+            .await
     }
 
-    async fn differs(
+    async fn reconcile_unless_noted(
         &self,
-        primary: &Member,
         member: &Member,
-        our: &ObjectEntry,
-        their: &ObjectEntry,
-    ) -> Result<bool> {
-        if our.size != their.size {
-            return Ok(true);
+        key: &Key,
+        expected: Expected,
+    ) -> Result<()> {
+        if self.witness.is_marked(&member.name, key).await? {
+            return Ok(());
         }
-        match look(member, &our.key).await? {
-            Some(there) => Ok(!self.is_same_content(primary, member, &our.key, &there).await?),
-            None => Ok(true),
-        }
+        self.reconcile(member, key, expected).await
     }
 }
 
@@ -186,7 +169,7 @@ async fn sum(member: &Member, key: &Key, meta: &ObjectMeta) -> Result<Crc32c> {
     }
     let condition =
         ReadCondition { if_match: Some(meta.version.clone()), ..ReadCondition::default() };
-    let has = member.store.capabilities().has(omni_contracts::storage::Capability::ConditionalRead);
+    let has = member.store.capabilities().has(Capability::ConditionalRead);
     let condition = if has { condition } else { ReadCondition::default() };
     let options = GetOptions { condition, ..GetOptions::default() };
     let mut body: Body = member.store.get(key, &options).await?.body;
@@ -197,32 +180,12 @@ async fn sum(member: &Member, key: &Key, meta: &ObjectMeta) -> Result<Crc32c> {
     Ok(sum)
 }
 
-/// The objects of a store in the order of their keys.
-struct Entries<'a> {
-    entries: BoxStream<'a, Result<ObjectEntry>>,
-    next: Option<ObjectEntry>,
-}
-
-impl<'a> Entries<'a> {
-    fn of(store: &'a dyn StorageProvider) -> Self {
-        let entries = list_all(store, ListRequest::default());
-        let objects = entries.try_filter_map(|entry| async {
-            Ok(match entry {
-                ListEntry::Object(object) => Some(object),
-                ListEntry::Prefix(_) => None,
-            })
-        });
-        Self { entries: objects.boxed(), next: None }
-    }
-
-    async fn peek(&mut self) -> Result<Option<&ObjectEntry>> {
-        if self.next.is_none() {
-            self.next = self.entries.try_next().await?;
-        }
-        Ok(self.next.as_ref())
-    }
-
-    fn pass(&mut self) {
-        self.next = None;
-    }
+/// The keys of a store.
+fn keys(store: &dyn StorageProvider) -> impl Stream<Item = Result<Key>> + Send + '_ {
+    list_all(store, ListRequest::default()).try_filter_map(|entry| async {
+        Ok(match entry {
+            ListEntry::Object(object) => Some(object.key),
+            ListEntry::Prefix(_) => None,
+        })
+    })
 }

@@ -338,6 +338,10 @@ impl StorageProvider for FailoverStorage {
             if let Some(page) = page {
                 if *page.member == *member.name {
                     own.token = Some(PageToken::new(page.own));
+                } else if !self.capabilities().has(Capability::OrderedList) {
+                    let problem = "another member has become the primary, which lists in another \
+                                   order: begin the listing anew";
+                    return Err(Error::new(ErrorKind::Conflict, problem).with_retryable(false));
                 } else {
                     own.token = None;
                     let last = (!page.last.is_empty()).then(|| Key::native(page.last));

@@ -349,7 +349,6 @@ fn capabilities(members: &[Member]) -> Result<Capabilities> {
         Capability::ConditionalCreate,
         Capability::ConditionalDelete,
         Capability::ConditionalUpdate,
-        Capability::OrderedList,
     ];
     let mut all = members[0].store.capabilities().clone();
     for member in members {

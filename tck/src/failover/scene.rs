@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use omni_contracts::storage::{
-    DeleteOptions, GetOptions, Intercepted, Key, ListEntry, ListRequest, PutOptions,
+    Capabilities, DeleteOptions, GetOptions, Intercepted, Key, ListEntry, ListRequest, PutOptions,
     StorageProvider, WriteCondition, Written, list_all,
 };
 use omni_contracts::{Body, Call, Effect, Error, ErrorKind, Interceptor, Operation, Result, Scope};
@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 
 use super::FailoverSubject;
 use crate::Failure;
+use crate::mutants::declaring;
 
 /// The names of the members, in their order.
 pub(super) const NAMES: [&str; 3] = ["first", "second", "third"];
@@ -222,6 +223,8 @@ impl Stand {
 pub(super) struct Scene<'a> {
     pub(super) members: Vec<Stand>,
     pub(super) witness: Stand,
+    /// What members declare of what they can.
+    pub(super) declared: fn(Capabilities) -> Capabilities,
     subject: &'a dyn FailoverSubject,
 }
 
@@ -240,7 +243,7 @@ pub(super) struct Program {
 impl<'a> Scene<'a> {
     pub(super) fn new(subject: &'a dyn FailoverSubject, members: usize) -> Self {
         let members = (0..members).map(|_| Stand::new()).collect();
-        Self { members, witness: Stand::new(), subject }
+        Self { members, witness: Stand::new(), declared: |all| all, subject }
     }
 
     pub(super) fn settings(&self) -> FailoverSettings {
@@ -256,7 +259,9 @@ impl<'a> Scene<'a> {
         let way: Vec<_> = self.members.iter().map(|_| Actor::new()).collect();
         let members = self.members.iter().zip(&way).enumerate();
         let members = members
-            .map(|(at, (stand, actor))| self.subject.member(at, stand.seen_by(actor)))
+            .map(|(at, (stand, actor))| {
+                self.subject.member(at, declaring(stand.seen_by(actor), self.declared))
+            })
             .collect();
         let way_to_witness = Actor::new();
         let witness = self.subject.witness(self.witness.seen_by(&way_to_witness));

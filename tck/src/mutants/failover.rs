@@ -174,7 +174,6 @@ const MUTANTS: &[FailoverMutant] = &[
                     Capability::ConditionalCreate,
                     Capability::ConditionalDelete,
                     Capability::ConditionalUpdate,
-                    Capability::OrderedList,
                 ])
             }),
     ),

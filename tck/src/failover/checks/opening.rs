@@ -52,17 +52,13 @@ pub(super) async fn contradictions_are_refused(subject: &dyn FailoverSubject) ->
 }
 
 pub(super) async fn what_is_lacking_is_named(subject: &dyn FailoverSubject) -> Outcome {
-    let lacking: [(Capability, fn(Capabilities) -> Capabilities); 4] = [
+    let lacking: [(Capability, fn(Capabilities) -> Capabilities); 3] = [
         (Capability::ConditionalCreate, |all| all.without(&[Capability::ConditionalCreate])),
         (Capability::ConditionalDelete, |all| all.without(&[Capability::ConditionalDelete])),
         (Capability::ConditionalUpdate, |all| all.without(&[Capability::ConditionalUpdate])),
-        (Capability::OrderedList, |all| all.without(&[Capability::OrderedList])),
     ];
     for (capability, without) in lacking {
         for place in ["second", "witness"] {
-            if place == "witness" && capability == Capability::OrderedList {
-                continue;
-            }
             let of = |name: &str| {
                 if name == place { declaring(memory(), without) } else { memory() }
             };

@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures_util::TryStreamExt;
 use futures_util::future::join_all;
 use omni_contracts::storage::{
-    CopyOptions, DeleteOptions, GetOptions, Key, ListRequest, PutOptions, ReadCondition,
-    WriteCondition, WriteId, list_all,
+    Capability, CopyOptions, DeleteOptions, GetOptions, Key, ListRequest, PutOptions,
+    ReadCondition, WriteCondition, WriteId, list_all,
 };
 use omni_contracts::{Body, Effect, ErrorKind, Operation};
 use omni_failover::{Replication, Standing};
@@ -254,20 +254,15 @@ fn judge(lose: &str, put: omni_contracts::Result<()>) -> Outcome {
 
 pub(super) async fn listings_are_whole(subject: &dyn FailoverSubject) -> Outcome {
     for delimiter in [None, Some("/".to_owned())] {
-        let scene = Scene::new(subject, 2);
-        let program = ok("opening", scene.open().await)?;
-        let mut expected = Vec::new();
-        for number in 0..12 {
-            let name = format!("f{:02}/x{number}", number / 2);
-            ok("a put", program.put(&name, "one").await)?;
-            match &delimiter {
-                None => expected.push(name),
-                Some(_) => expected.push(format!("f{:02}/", number / 2)),
-            }
-        }
+        let mut expected: Vec<_> = (0..12)
+            .map(|number| match delimiter {
+                None => format!("f{:02}/x{number}", number / 2),
+                Some(_) => format!("f{:02}/", number / 2),
+            })
+            .collect();
+        expected.sort_unstable();
         expected.dedup();
         for switched_after in 0..expected.len() {
-            scene.members[0].actor.is(Mood::There);
             let scene = Scene::new(subject, 2);
             let program = ok("opening", scene.open().await)?;
             for number in 0..12 {
@@ -292,7 +287,19 @@ pub(super) async fn listings_are_whole(subject: &dyn FailoverSubject) -> Outcome
             equal(situation, &expected, &names)?;
         }
     }
-    Ok(())
+    let mut scene = Scene::new(subject, 2);
+    scene.declared = |all| all.without(&[Capability::OrderedList]);
+    let program = ok("opening", scene.open().await)?;
+    for key in ["a", "b"] {
+        ok("a put", program.put(key, "one").await)?;
+    }
+    let mut request = ListRequest { limit: Some(1), ..ListRequest::default() };
+    request.token = ok("a page", program.store.list(&request).await)?.next;
+    scene.members[0].actor.is(Mood::Gone);
+    let page = program.store.list(&request).await;
+    fails_with("a listing without order, switched", ErrorKind::Conflict, page)?;
+    request.token = None;
+    ok("the same begun anew", program.store.list(&request).await).map(drop)
 }
 
 pub(super) async fn streams_are_read_once(subject: &dyn FailoverSubject) -> Outcome {
