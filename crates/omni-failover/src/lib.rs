@@ -29,5 +29,5 @@ mod write;
 
 pub use provider::{FailoverStorage, MemberStatus, Status};
 pub use record::Standing;
-pub use settings::{FailoverSettings, Replication, Targets};
+pub use settings::{FailoverSettings, Replication, TargetsSettings};
 pub use witness::Conflict;

@@ -35,7 +35,7 @@ pub struct FailoverSettings {
     pub required: usize,
     /// What is promised, and watched.
     #[serde(default)]
-    pub targets: Targets,
+    pub targets: TargetsSettings,
     /// How often members are looked at, and the longest time until this program sees that another one
     /// has switched, if it only reads; by default `"1s"`.
     #[serde(default = "second", deserialize_with = "omni_config::Duration::std")]
@@ -67,7 +67,7 @@ pub enum Replication {
 /// What is promised.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Targets {
+pub struct TargetsSettings {
     /// How long it may take from the first failure to the first success. Not enforced: drills and alerts
     /// compare with it.
     #[serde(deserialize_with = "omni_config::Duration::optional_std")]
@@ -99,7 +99,7 @@ impl FailoverSettings {
             witness: witness.to_owned(),
             replication: Replication::default(),
             required: one(),
-            targets: Targets::default(),
+            targets: TargetsSettings::default(),
             probe_every: second(),
             probe_timeout: second(),
             return_after: ten_seconds(),
