@@ -9,6 +9,8 @@ mod deviation;
 mod differential;
 #[cfg(unix)]
 pub mod emulators;
+#[cfg(all(feature = "failover", feature = "provider-local"))]
+pub mod failover;
 pub mod fakes;
 #[cfg(all(feature = "layers", feature = "provider-local"))]
 pub mod faults;

@@ -114,6 +114,18 @@ pub fn layer_clauses() -> &'static [Clause] {
     &CLAUSES
 }
 
+/// Every clause about failover, in the order of their page.
+///
+/// # Panics
+///
+/// As [`clauses`].
+#[must_use]
+pub fn failover_clauses() -> &'static [Clause] {
+    static CLAUSES: LazyLock<Vec<Clause>> =
+        LazyLock::new(|| page("failover.md", include_str!("../../docs/spec/failover.md")));
+    &CLAUSES
+}
+
 /// Every clause about faults, in the order of their page.
 ///
 /// # Panics

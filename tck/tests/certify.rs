@@ -28,6 +28,8 @@ fn own() -> Vec<Arc<dyn Subject>> {
     vec![
         #[cfg(feature = "provider-azure")]
         Arc::new(subjects::Blob),
+        #[cfg(feature = "failover")]
+        Arc::new(subjects::Failover::default()),
         #[cfg(feature = "provider-local")]
         Arc::new(subjects::Local),
         #[cfg(feature = "provider-memory")]

@@ -47,6 +47,6 @@ pub use config::Config;
 pub use error::{ConfigError, Origin};
 pub use load::Loader;
 pub use quantity::{ByteSize, Duration};
-pub use registry::Registry;
+pub use registry::{Instances, Registry};
 pub use secret::Secret;
 pub use section::{Section, Setting};

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use omni_contracts::Result;
+use omni_contracts::{Error, Result};
 
 use crate::error::unknown;
 use crate::{ConfigError, Section};
@@ -38,10 +38,58 @@ pub struct Registry<T: ?Sized> {
 
 type Opening<T> = Pin<Box<dyn Future<Output = Result<Arc<T>>> + Send>>;
 
+/// Opens other instances of the same configuration, for a provider that is made of them.
+pub struct Instances<T: ?Sized>(Arc<dyn Fn(String) -> Opening<T> + Send + Sync>);
+
+impl<T: ?Sized> Instances<T> {
+    /// By this function instances are opened.
+    #[must_use]
+    pub fn new<F, Opened>(open: F) -> Self
+    where
+        F: Fn(String) -> Opened + Send + Sync + 'static,
+        Opened: Future<Output = Result<Arc<T>>> + Send + 'static,
+    {
+        Self(Arc::new(move |name| Box::pin(open(name))))
+    }
+
+    /// Opens the instance of this name, with everything that stands around it.
+    ///
+    /// # Errors
+    ///
+    /// `Configuration` when there is no such instance; whatever it fails with when it opens.
+    pub async fn open(&self, name: &str) -> Result<Arc<T>> {
+        (self.0)(name.to_owned()).await
+    }
+}
+
+impl<T: ?Sized> Clone for Instances<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T: ?Sized> fmt::Debug for Instances<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instances").finish_non_exhaustive()
+    }
+}
+
 enum Entry<T: ?Sized> {
     Alias(String),
+    Composed(Arc<dyn Fn(Section, Instances<T>) -> Opening<T> + Send + Sync>),
     Factory(Arc<dyn Fn(Section) -> Opening<T> + Send + Sync>),
     NotCompiled { feature: &'static str },
+}
+
+impl<T: ?Sized> Clone for Entry<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Alias(name) => Self::Alias(name.clone()),
+            Self::Composed(factory) => Self::Composed(Arc::clone(factory)),
+            Self::Factory(factory) => Self::Factory(Arc::clone(factory)),
+            Self::NotCompiled { feature } => Self::NotCompiled { feature },
+        }
+    }
 }
 
 impl<T: ?Sized> Registry<T> {
@@ -63,6 +111,26 @@ impl<T: ?Sized> Registry<T> {
     {
         let boxed = move |section| -> Opening<T> { Box::pin(factory(section)) };
         self.add(name, Entry::Factory(Arc::new(boxed)))
+    }
+
+    /// Adds a provider that is made of other instances: `factory` opens it with the settings of its own,
+    /// and opens those.
+    ///
+    /// # Errors
+    ///
+    /// The name is taken, by a provider or an alias.
+    pub fn register_composed<F, Opened>(
+        &mut self,
+        name: &str,
+        factory: F,
+    ) -> Result<(), ConfigError>
+    where
+        F: Fn(Section, Instances<T>) -> Opened + Send + Sync + 'static,
+        Opened: Future<Output = Result<Arc<T>>> + Send + 'static,
+    {
+        let boxed =
+            move |section, instances| -> Opening<T> { Box::pin(factory(section, instances)) };
+        self.add(name, Entry::Composed(Arc::new(boxed)))
     }
 
     /// Adds another name for a provider.
@@ -88,25 +156,46 @@ impl<T: ?Sized> Registry<T> {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.entries
             .iter()
-            .filter(|(_, entry)| matches!(entry, Entry::Factory(_)))
+            .filter(|(_, entry)| matches!(entry, Entry::Composed(_) | Entry::Factory(_)))
             .map(|(name, _)| name.as_str())
     }
 
-    /// Opens the provider of an instance.
+    /// Whether the provider of an instance is made of other instances.
+    #[must_use]
+    pub fn is_composed(&self, section: &Section) -> bool {
+        matches!(self.resolved(section.provider()), Some(Entry::Composed(_)))
+    }
+
+    /// Opens the provider of an instance that is not made of others.
     ///
     /// # Errors
     ///
-    /// `Configuration` when there is no such provider, or its settings are wrong; whatever the provider
-    /// fails with when it opens.
+    /// `Configuration` when there is no such provider, its settings are wrong, or it is made of other
+    /// instances; whatever the provider fails with when it opens.
     pub async fn open(&self, section: Section) -> Result<Arc<T>> {
+        let alone = section.clone();
+        let none = Instances::new(move |_| {
+            let problem = "the provider is made of other instances, which cannot be opened here";
+            let error = Error::from(alone.wrong_provider(problem));
+            async move { Err(error) }
+        });
+        self.open_with(section, none).await
+    }
+
+    /// Opens the provider of an instance; one that is made of others takes them from `instances`.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub async fn open_with(&self, section: Section, instances: Instances<T>) -> Result<Arc<T>> {
         let named = section.provider();
-        let resolved = match self.entries.get(named) {
-            Some(Entry::Alias(name)) => self.entries.get(name),
-            entry => entry,
-        };
-        match resolved {
+        match self.resolved(named) {
             Some(Entry::Factory(factory)) => {
                 factory(section.clone()).await.map_err(|error| section.placed(error))
+            }
+            Some(Entry::Composed(factory)) => {
+                let opened = factory(section.clone(), instances).await;
+                opened.map_err(|error| section.placed(error))
             }
             Some(Entry::NotCompiled { feature }) => {
                 let compiled: Vec<_> = self.names().collect();
@@ -125,6 +214,13 @@ impl<T: ?Sized> Registry<T> {
         }
     }
 
+    fn resolved(&self, name: &str) -> Option<&Entry<T>> {
+        match self.entries.get(name) {
+            Some(Entry::Alias(name)) => self.entries.get(name),
+            entry => entry,
+        }
+    }
+
     fn add(&mut self, name: &str, entry: Entry<T>) -> Result<(), ConfigError> {
         match self.entries.get(name) {
             None | Some(Entry::NotCompiled { .. }) => {
@@ -135,6 +231,12 @@ impl<T: ?Sized> Registry<T> {
                 "a provider is registered under this name already: {name}"
             ))),
         }
+    }
+}
+
+impl<T: ?Sized> Clone for Registry<T> {
+    fn clone(&self) -> Self {
+        Self { entries: self.entries.clone() }
     }
 }
 

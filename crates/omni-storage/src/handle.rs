@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::Stream;
-use omni_config::{Config, Registry};
+use futures_util::future::BoxFuture;
+use omni_config::{Config, Instances, Registry};
 use omni_contracts::storage::{
     ByteRange, Capabilities, Deleted, Intercepted, Key, PageToken, Part, PartNumber, Prefix,
     PresignRequest, PresignedUrl, StorageProvider, UploadId, UploadPage,
 };
-use omni_contracts::{Body, ErrorKind, Interceptor, Operation, Result, Scope};
+use omni_contracts::{Body, Error, ErrorKind, Interceptor, Operation, Result, Scope};
 use omni_layers::{LayerSettings, Layers};
 use tokio::io::AsyncRead;
 
@@ -77,13 +78,41 @@ impl Storage {
         name: &str,
         registry: &Registry<dyn StorageProvider>,
     ) -> Result<Self> {
-        let section = config.section("storage", name)?;
-        let layers = Layers::new(&section.layers::<LayerSettings>()?);
-        let layers = layers.map_err(|error| section.placed(error))?;
-        let telemetry = Telemetry::from_config(config)?;
-        let provider = registry.open(section.clone()).await?;
-        section.check_required(provider.capabilities())?;
-        Ok(Self::layered(provider, layers, telemetry.as_ref(), name))
+        let (config, registry) = (config.clone(), registry.clone());
+        Self::opened(config, name.to_owned(), registry, Vec::new()).await
+    }
+
+    /// Opens an instance that is a part of the instances `within`, which opens its own parts likewise.
+    fn opened(
+        config: Config,
+        name: String,
+        registry: Registry<dyn StorageProvider>,
+        mut within: Vec<String>,
+    ) -> BoxFuture<'static, Result<Self>> {
+        Box::pin(async move {
+            let section = config.section("storage", &name)?;
+            let is_part_of_itself = within.contains(&name);
+            within.push(name.clone());
+            if is_part_of_itself {
+                let problem = format!("the instance is a part of itself: {}", within.join(", "));
+                return Err(section.placed(Error::new(ErrorKind::Configuration, problem)));
+            }
+            let mut settings = section.layers::<LayerSettings>()?;
+            if registry.is_composed(&section) {
+                // Its parts have theirs, which know when to give up.
+                settings.off.extend([crate::Layer::AttemptTimeout, crate::Layer::Breaker]);
+            }
+            let layers = Layers::new(&settings).map_err(|error| section.placed(error))?;
+            let telemetry = Telemetry::from_config(&config)?;
+            let parts = registry.clone();
+            let instances = Instances::new(move |name| {
+                let part = Self::opened(config.clone(), name, parts.clone(), within.clone());
+                async move { Ok(part.await?.provider) }
+            });
+            let provider = registry.open_with(section.clone(), instances).await?;
+            section.check_required(provider.capabilities())?;
+            Ok(Self::layered(provider, layers, telemetry.as_ref(), &name))
+        })
     }
 
     /// Not in the async function above: what that names is compiled anew in each application.

@@ -5,8 +5,14 @@ use omni_contracts::Result;
 use omni_contracts::storage::StorageProvider;
 
 /// The providers that exist, and the cargo feature that compiles each in.
-const KNOWN: &[(&str, &str)] =
-    &[("azblob", "azure"), ("gcs", "gcp"), ("local", "local"), ("memory", "memory"), ("s3", "aws")];
+const KNOWN: &[(&str, &str)] = &[
+    ("azblob", "azure"),
+    ("failover", "failover"),
+    ("gcs", "gcp"),
+    ("local", "local"),
+    ("memory", "memory"),
+    ("s3", "aws"),
+];
 
 /// The setting by which a provider's data can be given a place of its own, such as a folder for a
 /// test run.
@@ -38,6 +44,18 @@ pub fn registry() -> Result<Registry<dyn StorageProvider>> {
     registry.register("azblob", |section| async move {
         let settings = section.settings()?;
         Ok(std::sync::Arc::new(omni_provider_azure::BlobStorage::open(settings).await?) as _)
+    })?;
+    #[cfg(feature = "failover")]
+    registry.register_composed("failover", |section, instances| async move {
+        let settings: omni_failover::FailoverSettings = section.settings()?;
+        let mut members = Vec::new();
+        for name in &settings.members {
+            members.push(instances.open(name).await?);
+        }
+        let witness = instances.open(&settings.witness).await?;
+        let opened =
+            omni_failover::FailoverStorage::open(section.name(), settings, members, witness);
+        Ok(std::sync::Arc::new(opened.await?) as _)
     })?;
     #[cfg(feature = "gcp")]
     registry.register("gcs", |section| async move {

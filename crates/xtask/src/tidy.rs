@@ -14,6 +14,7 @@ pub(crate) const PUBLISHED: &[&str] = &[
     "omni-contracts",
     "omni-config",
     "omni-layers",
+    "omni-failover",
     "omni-provider-memory",
     "omni-provider-local",
     "omni-provider-aws",
@@ -29,6 +30,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("omni-cli", &["omni-storage", "omni-telemetry", "tck"]),
     ("omni-config", &["omni-contracts"]),
     ("omni-contracts", &[]),
+    ("omni-failover", &["omni-config", "omni-contracts"]),
     ("omni-layers", &["omni-config", "omni-contracts"]),
     ("omni-provider-aws", &["omni-config", "omni-contracts"]),
     ("omni-provider-azure", &["omni-config", "omni-contracts"]),
@@ -42,6 +44,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
         &[
             "omni-config",
             "omni-contracts",
+            "omni-failover",
             "omni-layers",
             "omni-provider-aws",
             "omni-provider-azure",
@@ -56,6 +59,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
         &[
             "omni-config",
             "omni-contracts",
+            "omni-failover",
             "omni-layers",
             "omni-provider-aws",
             "omni-provider-azure",

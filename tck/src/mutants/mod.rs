@@ -15,6 +15,8 @@ mod copy;
 mod delete;
 mod durability;
 mod errors;
+#[cfg(feature = "failover")]
+mod failover;
 #[cfg(feature = "layers")]
 mod faults;
 mod gate;
@@ -33,6 +35,10 @@ mod versioning;
 mod versions;
 mod write_and_read;
 
+#[cfg(feature = "failover")]
+pub(crate) use failover::declaring;
+#[cfg(feature = "failover")]
+pub use failover::{FailoverMutant, failover_mutants};
 #[cfg(feature = "layers")]
 pub use faults::{FaultMutant, fault_mutants};
 pub use subject::MutantSubject;

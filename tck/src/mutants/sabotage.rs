@@ -206,6 +206,12 @@ impl Sabotaged {
         Self { store, capabilities, sabotage }
     }
 
+    /// The same, which declares just this.
+    #[cfg(feature = "failover")]
+    pub(super) fn declaring(store: Store, sabotage: Sabotage, capabilities: Capabilities) -> Self {
+        Self { store, capabilities, sabotage }
+    }
+
     fn key(&self, key: &Key) -> Key {
         (self.sabotage.key)(key.clone())
     }

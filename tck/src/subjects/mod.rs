@@ -3,6 +3,8 @@
 
 #[cfg(feature = "provider-azure")]
 mod blob;
+#[cfg(feature = "failover")]
+mod failover;
 #[cfg(feature = "provider-gcp")]
 mod gcs;
 #[cfg(feature = "provider-local")]
@@ -15,6 +17,8 @@ mod s3;
 
 #[cfg(feature = "provider-azure")]
 pub use blob::Blob;
+#[cfg(feature = "failover")]
+pub use failover::Failover;
 #[cfg(feature = "provider-gcp")]
 pub use gcs::Gcs;
 #[cfg(feature = "provider-local")]

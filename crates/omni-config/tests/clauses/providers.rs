@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use omni_config::{Registry, Section};
+use omni_config::{Instances, Registry, Section};
 use omni_contracts::{Error, ErrorKind};
 
 use crate::config;
@@ -84,6 +84,28 @@ fn cfg_034_a_name_is_registered_once() {
     assert!(registry.alias("memory", "local").is_err());
     assert!(registry.alias("aws", "local").is_err());
     assert!(registry.not_compiled("local", "local").is_err());
+}
+
+#[tokio::test]
+async fn cfg_035_a_provider_is_made_of_others() {
+    let mut registry = registry();
+    let both = |section: Section, instances: Instances<str>| async move {
+        let part = instances.open("part").await?;
+        Ok(Arc::from(format!("{} of {part}", section.name())))
+    };
+    registry.register_composed("both", both).unwrap();
+    assert!(registry.is_composed(&section("both")) && !registry.is_composed(&section("memory")));
+    assert_eq!(registry.names().collect::<Vec<_>>(), ["both", "local", "memory"]);
+    let parts = Instances::new(|name| async move { Ok(Arc::from(format!("the instance {name}"))) });
+    let opened = registry.clone().open_with(section("both"), parts).await.unwrap();
+    assert_eq!(&*opened, "main of the instance part");
+    let message = refusal(&registry, "both").await;
+    assert!(
+        message.contains("is made of other instances, which cannot be opened here"),
+        "{message}"
+    );
+    assert!(message.contains("storage.main.provider"), "{message}");
+    assert!(registry.register_composed("local", both).is_err());
 }
 
 #[tokio::test]

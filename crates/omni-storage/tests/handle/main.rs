@@ -3,6 +3,7 @@
 
 mod adaptors;
 mod calls;
+mod failover;
 mod layers;
 mod opening;
 mod telemetry;

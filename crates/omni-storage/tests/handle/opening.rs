@@ -72,7 +72,7 @@ async fn a_cloud_that_is_not_compiled_in_names_its_feature() {
                 .await;
         let expected = format!(
             "the provider `{provider}` is not compiled in, the cargo feature `{feature}` adds it; \
-             compiled in are local, memory"
+             compiled in are failover, local, memory"
         );
         assert!(message.contains(&expected), "{message}");
     }

@@ -1,0 +1,191 @@
+//! What a member lacks: it is sent what was noted for it, compared with the primary, and only then
+//! counts again. What it alone has is kept at the witness before it is replaced.
+
+use std::sync::Arc;
+
+use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
+use omni_contracts::storage::{
+    Capability, Crc32c, GetOptions, Key, ListEntry, ListRequest, ObjectMeta, ReadCondition,
+    StorageProvider, list_all,
+};
+use omni_contracts::{Body, Error, ErrorKind, Result};
+
+use crate::bring::{Stopped, bring, look};
+use crate::member::Member;
+use crate::record::Standing;
+use crate::settings::Replication;
+use crate::shared::Shared;
+use crate::witness::{Expected, Mark};
+
+/// How many keys are sent at once.
+const AT_ONCE: usize = 8;
+
+impl Shared {
+    /// Brings a member that was away up to date, and lets it count again.
+    pub(crate) async fn catch_up(self: &Arc<Self>, member: &Member) -> Result<()> {
+        self.drain(member).await?;
+        self.compare(member, Expected::Nothing).await?;
+        self.drain(member).await?;
+        let follows = match self.settings.replication {
+            Replication::Sync => Standing::Joining,
+            Replication::Async | Replication::Read => Standing::Following,
+        };
+        if !self.step(member, Standing::Out, follows).await? || follows == Standing::Following {
+            return Ok(());
+        }
+        // From here on every write reaches it; what was noted before that is all that it lacks.
+        self.drain(member).await?;
+        self.step(member, Standing::Joining, Standing::InSync).await.map(drop)
+    }
+
+    /// Lets a member stand elsewhere, if it stands where it is thought to. Whether it does.
+    async fn step(&self, member: &Member, from: Standing, to: Standing) -> Result<bool> {
+        loop {
+            let held = self.refresh().await?;
+            if held.record.standing(&member.name) != Some(from) {
+                return Ok(false);
+            }
+            if self.stand(member, &held, to).await? {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Sends everything that is noted for a member.
+    pub(crate) async fn drain(self: &Arc<Self>, member: &Member) -> Result<()> {
+        loop {
+            let marks = self.witness.marks(&member.name).await?;
+            if marks.is_empty() {
+                return Ok(());
+            }
+            for mark in &marks {
+                self.waiting.add(member, &mark.key, mark.since);
+            }
+            stream::iter(marks)
+                .map(Ok)
+                .try_for_each_concurrent(AT_ONCE, |mark| self.deliver(member, mark))
+                .await?;
+        }
+    }
+
+    async fn deliver(self: &Arc<Self>, member: &Member, mark: Mark) -> Result<()> {
+        self.reconcile(member, &mark.key, mark.expected).await?;
+        self.witness.clear(&mark).await?;
+        self.waiting.sent(member, &mark.key);
+        Ok(())
+    }
+
+    /// Brings a member to what the primary has under a key. What it has instead, and was not expected
+    /// to have, is kept.
+    async fn reconcile(&self, member: &Member, key: &Key, expected: Expected) -> Result<()> {
+        let (held, primary) = self.primary()?;
+        if primary.name == member.name {
+            return Ok(());
+        }
+        if expected != Expected::Anything {
+            let there = look(member, key).await?;
+            if let Some(there) = &there
+                && !expected.is(Expected::of(Some(there)))
+                && !self.is_same_content(primary, member, key, there).await?
+            {
+                self.keep(member, held.record.epoch, key, there).await?;
+            }
+        }
+        bring(self, primary, member, key, None, None).await.map_err(Stopped::error)
+    }
+
+    async fn keep(&self, member: &Member, epoch: u64, key: &Key, there: &ObjectMeta) -> Result<()> {
+        let got = member.store.get(key, &GetOptions::default()).await?;
+        if got.meta.version != there.version {
+            let problem = "the object changed while it was looked at";
+            return Err(Error::new(ErrorKind::Conflict, problem));
+        }
+        self.witness.keep(&member.name, epoch, key, there, got.body).await
+    }
+
+    /// Whether both have the same under a key, if necessary by reading it.
+    async fn is_same_content(
+        &self,
+        primary: &Member,
+        member: &Member,
+        key: &Key,
+        there: &ObjectMeta,
+    ) -> Result<bool> {
+        let Some(here) = look(primary, key).await? else { return Ok(false) };
+        if here.size != there.size || here.attributes != there.attributes {
+            return Ok(false);
+        }
+        Ok(sum(primary, key, &here).await? == sum(member, key, there).await?)
+    }
+
+    /// Compares everything that the primary and a member have, and brings the member to it. With
+    /// `Expected::Nothing` what differs is a conflict, unless it is noted: then it is sent later.
+    pub(crate) async fn compare(
+        self: &Arc<Self>,
+        member: &Member,
+        expected: Expected,
+    ) -> Result<()> {
+        let (_, primary) = self.primary()?;
+        if primary.name == member.name {
+            return Ok(());
+        }
+        let here = keys(&*primary.store);
+        here.try_for_each_concurrent(AT_ONCE, |key| async move {
+            let differs = match look(member, &key).await? {
+                Some(there) => !self.is_same_content(primary, member, &key, &there).await?,
+                None => true,
+            };
+            if differs { self.reconcile_unless_noted(member, &key, expected).await } else { Ok(()) }
+        })
+        .await?;
+        let there = keys(&*member.store);
+        there
+            .try_for_each_concurrent(AT_ONCE, |key| async move {
+                match look(primary, &key).await? {
+                    Some(_) => Ok(()),
+                    None => self.reconcile_unless_noted(member, &key, expected).await,
+                }
+            })
+            .await
+    }
+
+    async fn reconcile_unless_noted(
+        &self,
+        member: &Member,
+        key: &Key,
+        expected: Expected,
+    ) -> Result<()> {
+        if self.witness.is_marked(&member.name, key).await? {
+            return Ok(());
+        }
+        self.reconcile(member, key, expected).await
+    }
+}
+
+/// The checksum of an object, read where nobody knows it.
+async fn sum(member: &Member, key: &Key, meta: &ObjectMeta) -> Result<Crc32c> {
+    if let Some(known) = meta.checksum {
+        return Ok(known);
+    }
+    let condition =
+        ReadCondition { if_match: Some(meta.version.clone()), ..ReadCondition::default() };
+    let has = member.store.capabilities().has(Capability::ConditionalRead);
+    let condition = if has { condition } else { ReadCondition::default() };
+    let options = GetOptions { condition, ..GetOptions::default() };
+    let mut body: Body = member.store.get(key, &options).await?.body;
+    let mut sum = Crc32c::of(b"");
+    while let Some(chunk) = body.try_next().await? {
+        sum.update(&chunk);
+    }
+    Ok(sum)
+}
+
+/// The keys of a store.
+fn keys(store: &dyn StorageProvider) -> impl Stream<Item = Result<Key>> + Send + '_ {
+    list_all(store, ListRequest::default()).try_filter_map(|entry| async {
+        Ok(match entry {
+            ListEntry::Object(object) => Some(object.key),
+            ListEntry::Prefix(_) => None,
+        })
+    })
+}

@@ -1,0 +1,160 @@
+//! The settings of a failover instance, and which values they accept.
+
+use std::time::Duration;
+
+use omni_contracts::{Error, ErrorKind, Result};
+use serde::Deserialize;
+
+/// How a storage on several members is kept.
+///
+/// ```toml
+/// [ha.storage.main]
+/// provider = "failover"
+/// members = ["primary", "standby"]
+/// witness = "witness"
+/// replication = "sync"
+/// targets = { rto = "2s", rpo = "0s" }
+/// ```
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FailoverSettings {
+    /// The instances that keep the objects, at least two. The first is the primary when nothing is
+    /// stored yet; whom the others follow when it is away is decided in this order.
+    pub members: Vec<String>,
+    /// The instance that keeps who is primary, what a member has still to receive, and what was in
+    /// conflict, below `omni-failover/`. For programs on one machine a folder of it, for others a store
+    /// that all of them reach, best in a third place. While it does not answer nothing is written.
+    pub witness: String,
+    /// When a write is acknowledged; by default `"sync"`.
+    #[serde(default)]
+    pub replication: Replication,
+    /// The fewest members that must have what is acknowledged, for `sync`; by default 1. With fewer
+    /// members left, writes are refused. As many as there are members makes a mirror: nothing is ever
+    /// written without one of them.
+    #[serde(default = "one")]
+    pub required: usize,
+    /// What is promised, and watched.
+    #[serde(default)]
+    pub targets: TargetsSettings,
+    /// How often members are looked at, and the longest time until this program sees that another one
+    /// has switched, if it only reads; by default `"1s"`.
+    #[serde(default = "second", deserialize_with = "omni_config::Duration::std")]
+    pub probe_every: Duration,
+    /// How long a member may take to say that it is there, after a call has failed on it; by default
+    /// `"1s"`.
+    #[serde(default = "second", deserialize_with = "omni_config::Duration::std")]
+    pub probe_timeout: Duration,
+    /// How long a member that was away must have been back before it is brought up to date; by default
+    /// `"10s"`.
+    #[serde(default = "ten_seconds", deserialize_with = "omni_config::Duration::std")]
+    pub return_after: Duration,
+}
+
+/// When a write is acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Replication {
+    /// When every member that is there has it: a switch loses nothing.
+    #[default]
+    Sync,
+    /// When the primary has it, and the witness what is still to be sent: a switch loses at most what
+    /// was written within `targets.rpo`.
+    Async,
+    /// As `async`, but writes never switch: a standby answers reads while the primary is away.
+    Read,
+}
+
+/// What is promised.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TargetsSettings {
+    /// How long it may take from the first failure to the first success. Not enforced: drills and alerts
+    /// compare with it.
+    #[serde(deserialize_with = "omni_config::Duration::optional_std")]
+    pub rto: Option<Duration>,
+    /// How far a standby may be behind: `"0s"` with `sync`; else how long what is acknowledged may wait
+    /// to be sent. Writes wait, then fail, rather than go beyond it; by default `"30s"`.
+    #[serde(deserialize_with = "omni_config::Duration::optional_std")]
+    pub rpo: Option<Duration>,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn second() -> Duration {
+    Duration::from_secs(1)
+}
+
+fn ten_seconds() -> Duration {
+    Duration::from_secs(10)
+}
+
+impl FailoverSettings {
+    /// Settings for these members and this witness, the rest as by default.
+    #[must_use]
+    pub fn new(members: &[&str], witness: &str) -> Self {
+        Self {
+            members: members.iter().map(|name| (*name).to_owned()).collect(),
+            witness: witness.to_owned(),
+            replication: Replication::default(),
+            required: one(),
+            targets: TargetsSettings::default(),
+            probe_every: second(),
+            probe_timeout: second(),
+            return_after: ten_seconds(),
+        }
+    }
+
+    /// How long what is acknowledged may wait to be sent; `None` where nothing waits.
+    pub(crate) fn lag(&self) -> Option<Duration> {
+        match self.replication {
+            Replication::Sync => None,
+            _ => Some(self.targets.rpo.unwrap_or(Duration::from_secs(30))),
+        }
+    }
+
+    /// # Errors
+    ///
+    /// `Configuration`, naming the setting and what is allowed.
+    pub(crate) fn check(&self) -> Result<()> {
+        let wrong = |problem: String| Err(Error::new(ErrorKind::Configuration, problem));
+        if self.members.len() < 2 {
+            return wrong(format!(
+                "members must name at least two instances, it names {}",
+                self.members.len()
+            ));
+        }
+        for (at, name) in self.members.iter().enumerate() {
+            if self.members[..at].contains(name) {
+                return wrong(format!("members names {name:?} twice"));
+            }
+            if *name == self.witness {
+                return wrong(format!("the witness must not be one of the members: {name:?}"));
+            }
+            if name.contains('/') {
+                return wrong(format!("the name of a member must not contain `/`: {name:?}"));
+            }
+        }
+        if self.required == 0 || self.required > self.members.len() {
+            return wrong(format!(
+                "required must be 1 to {}, the number of members, it is {}",
+                self.members.len(),
+                self.required
+            ));
+        }
+        let is_sync = self.replication == Replication::Sync;
+        if !is_sync && self.required > 1 {
+            return wrong("required above 1 needs replication = \"sync\"".to_owned());
+        }
+        match self.targets.rpo {
+            Some(rpo) if is_sync && !rpo.is_zero() => {
+                wrong("with replication = \"sync\" targets.rpo is \"0s\"".to_owned())
+            }
+            Some(rpo) if !is_sync && rpo.is_zero() => {
+                wrong("targets.rpo = \"0s\" needs replication = \"sync\"".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+}
