@@ -17,6 +17,9 @@ fn memory() -> Arc<dyn StorageProvider> {
     Arc::new(MemoryStorage::new(MemorySettings::default()))
 }
 
+/// A capability, and how it is not declared.
+type Lacking = (Capability, fn(Capabilities) -> Capabilities);
+
 /// Settings, and the word that their refusal must have.
 type Wrong = (&'static str, fn(&mut FailoverSettings));
 
@@ -52,12 +55,12 @@ pub(super) async fn contradictions_are_refused(subject: &dyn FailoverSubject) ->
 }
 
 pub(super) async fn what_is_lacking_is_named(subject: &dyn FailoverSubject) -> Outcome {
-    let lacking: [(Capability, fn(Capabilities) -> Capabilities); 3] = [
+    let lacking: &[Lacking] = &[
         (Capability::ConditionalCreate, |all| all.without(&[Capability::ConditionalCreate])),
         (Capability::ConditionalDelete, |all| all.without(&[Capability::ConditionalDelete])),
         (Capability::ConditionalUpdate, |all| all.without(&[Capability::ConditionalUpdate])),
     ];
-    for (capability, without) in lacking {
+    for (capability, without) in lacking.iter().copied() {
         for place in ["second", "witness"] {
             let of = |name: &str| {
                 if name == place { declaring(memory(), without) } else { memory() }
