@@ -13,8 +13,17 @@ fn run(data: &Path, profile: &str, arguments: &[&str]) -> Output {
         .args(arguments)
         .env("OMNI_PROFILE", profile)
         .env_remove("OMNI_CONFIG");
-    if profile != "memory" {
-        command.env("OMNI_STORAGE__MAIN__PATH", data);
+    match profile {
+        "memory" => {}
+        "ha" => {
+            for part in ["one", "other", "witness"] {
+                let variable = format!("OMNI_STORAGE__{}__PATH", part.to_uppercase());
+                command.env(variable, data.join(part));
+            }
+        }
+        _ => {
+            command.env("OMNI_STORAGE__MAIN__PATH", data);
+        }
     }
     command.output().unwrap()
 }
@@ -45,7 +54,7 @@ fn below(folder: &Path) -> Vec<(String, Vec<u8>)> {
 
 #[test]
 fn the_demonstration_runs_in_every_profile() {
-    for profile in ["default", "local", "memory"] {
+    for profile in ["default", "ha", "local", "memory"] {
         let folder = tempfile::tempdir().unwrap();
         let output = run(&folder.path().join("data"), profile, &[]);
         assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -70,6 +79,22 @@ fn what_one_process_archives_another_restores() {
     let again = run(&data, "local", &restore);
     assert_eq!(again.status.code(), Some(1));
     assert!(text(&again.stderr).starts_with("archive: cannot create "), "{again:?}");
+}
+
+#[test]
+fn either_of_two_stores_has_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let ingested = run(&data, "ha", &["ingest"]);
+    assert_eq!(ingested.status.code(), Some(0), "{ingested:?}");
+    let snapshot = &text(&ingested.stdout)["snapshot ".len()..][..12];
+    for store in ["one", "other"] {
+        let target = folder.path().join(format!("restored from {store}"));
+        let restore = ["restore", snapshot, target.to_str().unwrap()];
+        let restored = run(&data.join(store), "local", &restore);
+        assert_eq!(restored.status.code(), Some(0), "{store}: {restored:?}");
+        assert_eq!(below(&target), below(Path::new(HERE)), "{store}");
+    }
 }
 
 #[test]
