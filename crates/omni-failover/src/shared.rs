@@ -70,7 +70,7 @@ impl Shared {
         witness: Witness,
         settings: FailoverSettings,
     ) -> Result<Self> {
-        let capabilities = capabilities(&members)?;
+        let capabilities = witness.limit(capabilities(&members)?);
         let held = loop {
             let known = witness.record().await?;
             let next = match &known {

@@ -8,8 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use omni_contracts::storage::{
-    Capability, Crc32c, DeleteOptions, GetOptions, Key, ListEntry, ListRequest, ObjectMeta, Prefix,
-    PutOptions, StorageProvider, Version, WriteCondition, WriteId, list_all,
+    Capabilities, Capability, Crc32c, DeleteOptions, GetOptions, Key, ListEntry, ListRequest,
+    ObjectMeta, Prefix, PutOptions, StorageProvider, Version, WriteCondition, WriteId, list_all,
 };
 use omni_contracts::{Body, Effect, Error, ErrorKind, Result};
 use serde::de::DeserializeOwned;
@@ -106,6 +106,16 @@ impl Witness {
         let folder = format!("omni-failover/{instance}");
         Key::new(format!("{folder}/record"))?;
         Ok(Self { store, folder })
+    }
+
+    /// What members can do, as far as the record is as durable, and as shared, as they are.
+    pub(crate) fn limit(&self, mut members: Capabilities) -> Capabilities {
+        let own = self.store.capabilities();
+        members.durability = members.durability.min(own.durability);
+        match own.has(Capability::MultiProcess) {
+            true => members,
+            false => members.without(&[Capability::MultiProcess]),
+        }
     }
 
     pub(crate) async fn check(&self) -> Result<()> {

@@ -106,5 +106,21 @@ pub(super) async fn what_all_declare_is_declared(subject: &dyn FailoverSubject) 
     equal(situation, &Duration::from_secs(3), &seen.list_delay)?;
     equal(situation, &Some(1 << 20), &seen.limits.max_object_size)?;
     equal(situation, &7, &seen.limits.min_part_size)?;
-    equal(situation, &10, &seen.limits.max_page_size)
+    equal(situation, &10, &seen.limits.max_page_size)?;
+    let lasting = |mut all: Capabilities| {
+        all.durability = Durability::Disk;
+        all.with(&[Capability::MultiProcess])
+    };
+    for (witness, shared) in [(memory(), false), (declaring(memory(), lasting), true)] {
+        let durability = witness.capabilities().durability;
+        let members = vec![declaring(memory(), lasting), declaring(memory(), lasting)];
+        let settings = FailoverSettings::new(&["first", "second"], "witness");
+        let opened = FailoverStorage::open("main", settings, members, witness).await;
+        let opened = subject.opened(Arc::new(ok("opening", opened)?));
+        let seen = opened.capabilities();
+        let situation = format!("a witness of durability {durability}");
+        equal(&*situation, &durability, &seen.durability)?;
+        equal(situation, &shared, &seen.has(Capability::MultiProcess))?;
+    }
+    Ok(())
 }
