@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -27,7 +28,9 @@ pub(crate) struct Shared {
     pub(crate) capabilities: Capabilities,
     held: watch::Sender<Arc<Held>>,
     /// One decision about who is primary at a time.
-    deciding: tokio::sync::Mutex<Option<Decided>>,
+    deciding: tokio::sync::Mutex<Option<Verdict>>,
+    /// How many decisions have begun.
+    decisions: AtomicU64,
     /// Writes of one key come one after the other, so that a standby receives them in their order.
     turns: Turns,
     /// Since when keys wait to be sent, by what this program knows.
@@ -45,13 +48,6 @@ pub(crate) enum Verdict {
     Alone,
     /// Another member is primary now.
     Switched,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Decided {
-    epoch: u64,
-    verdict: Verdict,
-    at: Instant,
 }
 
 /// Who does what in a write, by one record.
@@ -100,6 +96,7 @@ impl Shared {
             capabilities,
             held: watch::Sender::new(Arc::new(held)),
             deciding: tokio::sync::Mutex::new(None),
+            decisions: AtomicU64::new(0),
             turns: Turns::default(),
             waiting: Waiting::default(),
             wake: Arc::default(),
@@ -260,20 +257,23 @@ impl Shared {
     ///
     /// `Unavailable` when the witness does not answer.
     pub(crate) async fn suspect(&self, held: &Held) -> Result<Verdict> {
+        let begun = self.decisions.load(Ordering::SeqCst);
         let mut decided = self.deciding.lock().await;
-        // Many calls fail at once, and ask one after the other.
-        if let Some(last) = *decided {
-            let fresh = last.at.elapsed() < self.settings.probe_timeout / 4;
-            if last.epoch == held.record.epoch && fresh && last.verdict != Verdict::Switched {
-                return Ok(last.verdict);
-            }
-        }
         let now = self.refresh().await?;
         if now.record.primary != held.record.primary {
             return Ok(Verdict::Switched);
         }
+        // Many calls fail at once, and ask one after the other: what was looked at since this one failed
+        // need not be looked at again.
+        if let Some(verdict) = *decided
+            && self.decisions.load(Ordering::SeqCst) > begun
+        {
+            return Ok(verdict);
+        }
+        *decided = None;
+        self.decisions.fetch_add(1, Ordering::SeqCst);
         let verdict = self.decide(&now).await?;
-        *decided = Some(Decided { epoch: held.record.epoch, verdict, at: Instant::now() });
+        *decided = Some(verdict);
         Ok(verdict)
     }
 

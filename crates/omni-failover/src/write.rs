@@ -210,8 +210,10 @@ impl Drop for Unsettled {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let shared = Arc::clone(&self.shared);
         runtime.spawn(async move {
-            // What fails here is found when the member that failed comes back.
-            let _ = shared.settle(&key).await;
+            if shared.settle(&key).await.is_err() {
+                // Sent when the primary is there again. Without a witness, who opens it next compares.
+                let _ = shared.note_for_all(&key).await;
+            }
         });
     }
 }
@@ -412,6 +414,16 @@ impl Shared {
         }
         if !plan.later.is_empty() {
             self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Notes a key for every member but the primary.
+    async fn note_for_all(&self, key: &Key) -> Result<()> {
+        let plan = self.plan()?;
+        self.note(&plan, key, Expected::Anything).await?;
+        for member in &plan.copies {
+            self.note_for(member, Standing::InSync, key, Expected::Anything).await?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use omni_contracts::storage::{
     Attributes, CompleteOptions, CopyOptions, Key, PartNumber, PutOptions,
 };
 use omni_contracts::{Body, ErrorKind, Operation};
-use omni_failover::{Replication, Standing};
+use omni_failover::{FailoverSettings, Replication, Standing};
 
 use super::super::scene::{Moment, Mood, Scene, eventually};
 use crate::Outcome;
@@ -162,7 +162,18 @@ pub(super) async fn what_was_given_up_is_settled(subject: &dyn FailoverSubject) 
     let lost = program.put("b", "three").await;
     holds("a put whose answer is lost", lost.is_err(), "an error", &lost)?;
     let agreed = || async { scene.members[0].has("b").await == scene.members[1].has("b").await };
-    eventually("a put whose answer was lost", "members agree", agreed).await
+    eventually("a put whose answer was lost", "members agree", agreed).await?;
+    // In doubt, on a primary that nobody may take over from, and that comes back.
+    let scene = Scene::new(subject, 2);
+    let settings = FailoverSettings { required: 2, ..scene.settings() };
+    let program = ok("opening", scene.open_with(settings).await)?;
+    scene.members[0].actor.is(Mood::Loses);
+    let lost = program.put("c", "four").await;
+    holds("a put on a primary that goes", lost.is_err(), "an error", &lost)?;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    scene.members[0].actor.is(Mood::There);
+    let agreed = || async { scene.members[0].has("c").await == scene.members[1].has("c").await };
+    eventually("a put on a primary that went and came back", "members agree", agreed).await
 }
 
 pub(super) async fn what_is_noted_arrives(subject: &dyn FailoverSubject) -> Outcome {

@@ -27,6 +27,10 @@ pub(super) async fn calls_go_on(subject: &dyn FailoverSubject) -> Outcome {
             let scene = Scene::new(subject, 3);
             let program = ok("opening", scene.open().await)?;
             ok("a put", program.put("a", "one").await)?;
+            // It was looked at just before, and was there.
+            scene.members[0].actor.once(Operation::Head, Mood::Gone);
+            let alone = program.store.head(&key("a"), &GetOptions::default()).await;
+            fails_with("a head that alone fails", ErrorKind::Unavailable, alone)?;
             scene.members[0].actor.is(mood);
             let situation = format!("{operation} when the primary is {mood:?}");
             let options = GetOptions::default();
