@@ -10,35 +10,29 @@ use crate::measure::{About, Bar, Case, Contestant, Plan, contestant, measure_onc
 
 const HANDLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/omni-storage");
 
-const MAIN: &str = r#"#[tokio::main]
-async fn main() -> omni_storage::Result<()> {
-    let storage = omni_storage::Storage::open("main").await?;
-    storage.put("a", "b").await.map(drop)
-}
-"#;
-
-/// What an application would add instead of ours: it has to compile the same, at least.
-const SOURCE_OF_PEERS: &str = "fn main() {}\n";
-
-/// A build, by what the application depends on.
+/// An application: it opens a storage and puts one object.
 struct Build {
     name: &'static str,
+    program: &'static str,
+    dependencies: String,
     /// Whether what it adds keeps less than ours does.
     keeps_less: bool,
-    dependencies: String,
 }
 
 impl Build {
-    fn ours(features: &str) -> Self {
-        let dependencies = format!(
-            "omni-storage = {{ path = {HANDLE:?}, features = [{features}] }}\n\
-             tokio = {{ version = \"1\", features = [\"macros\", \"rt-multi-thread\"] }}"
-        );
-        Self { name: "omni", keeps_less: false, dependencies }
+    fn new(name: &'static str, program: &'static str, dependencies: &[&str]) -> Self {
+        let tokio = "tokio = { version = \"1\", features = [\"macros\", \"rt-multi-thread\"] }";
+        let dependencies = [&[tokio], dependencies].concat().join("\n");
+        Self { name, program, dependencies, keeps_less: false }
     }
 
-    fn peer(name: &'static str, dependencies: &str) -> Self {
-        Self { name, keeps_less: false, dependencies: dependencies.to_owned() }
+    fn ours(features: &str) -> Self {
+        let dependency = format!("omni-storage = {{ path = {HANDLE:?}, {features} }}");
+        Self::new("omni", include_str!("../applications/omni.rs"), &[&dependency])
+    }
+
+    fn with_one_cloud(cloud: &str) -> Self {
+        Self::ours(&format!("default-features = false, features = [{cloud:?}]"))
     }
 }
 
@@ -49,30 +43,46 @@ pub(crate) async fn cases(plan: &Plan<'_>) -> Result<Vec<Case>, Failure> {
     }
     let default = Bar { words: "no longer than opendal with files", factor: 1.0 };
     let cloud = Bar { words: "at most a tenth longer than the bare SDK", factor: 0.9 };
+    let opendal = Build::new(
+        "opendal",
+        include_str!("../applications/opendal.rs"),
+        &[r#"opendal = { version = "=0.59.5", features = ["services-fs"] }"#],
+    );
+    let object_store = Build::new(
+        "object_store",
+        include_str!("../applications/object_store.rs"),
+        &[r#"object_store = "=0.14.2""#],
+    );
     // No conditional writes, no attributes, and nothing is synced.
-    let object_store =
-        Build { keeps_less: true, ..Build::peer("object_store", "object_store = \"=0.14.2\"") };
-    let opendal = "opendal = { version = \"=0.59.5\", features = [\"services-fs\"] }";
-    let sdk = |name, dependencies| vec![Build::peer(name, dependencies)];
-    for (title, features, bar, peers) in [
-        ("default features", "", default, vec![Build::peer("opendal", opendal), object_store]),
-        ("aws", "\"aws\"", cloud, sdk("aws-sdk-s3", "aws-config = \"1\"\naws-sdk-s3 = \"1\"")),
-        (
-            "azure",
-            "\"azure\"",
-            cloud,
-            sdk("azure_storage_blob", "azure_identity = \"1\"\nazure_storage_blob = \"1\""),
-        ),
-        ("gcp", "\"gcp\"", cloud, sdk("google-cloud-storage", "google-cloud-storage = \"1\"")),
+    let object_store = Build { keeps_less: true, ..object_store };
+    let s3 = Build::new(
+        "aws-sdk-s3",
+        include_str!("../applications/aws-sdk-s3.rs"),
+        &[r#"aws-config = "1""#, r#"aws-sdk-s3 = "1""#],
+    );
+    let blob = Build::new(
+        "azure_storage_blob",
+        include_str!("../applications/azure_storage_blob.rs"),
+        &[r#"azure_core = "1""#, r#"azure_identity = "1""#, r#"azure_storage_blob = "1""#],
+    );
+    let gcs = Build::new(
+        "google-cloud-storage",
+        include_str!("../applications/google-cloud-storage.rs"),
+        &[r#"google-cloud-storage = "1""#],
+    );
+    for (title, bar, builds) in [
+        ("default features", default, vec![Build::ours("features = []"), opendal, object_store]),
+        ("aws alone", cloud, vec![Build::with_one_cloud("aws"), s3]),
+        ("azure alone", cloud, vec![Build::with_one_cloud("azure"), blob]),
+        ("gcp alone", cloud, vec![Build::with_one_cloud("gcp"), gcs]),
     ] {
         let mut contestants = Vec::new();
         let mut counts = Vec::new();
         // Gone when they are built.
         let mut folders = Vec::new();
-        for build in [Build::ours(features)].into_iter().chain(peers) {
+        for build in builds {
             let folder = tempfile::tempdir()?;
-            let source = if build.name == "omni" { MAIN } else { SOURCE_OF_PEERS };
-            application(folder.path(), source, &build.dependencies)?;
+            application(folder.path(), &build)?;
             counts.push(format!("{} {}", crates(folder.path()).await?, build.name));
             contestants.push(contestant_of(&build, folder.path().to_owned()));
             folders.push(folder);
@@ -107,12 +117,13 @@ fn contestant_of(build: &Build, folder: PathBuf) -> Contestant {
     if build.keeps_less { run.keeping_less() } else { run }
 }
 
-fn application(folder: &Path, source: &str, dependencies: &str) -> Result<(), Failure> {
+fn application(folder: &Path, build: &Build) -> Result<(), Failure> {
     std::fs::create_dir(folder.join("src"))?;
-    std::fs::write(folder.join("src/main.rs"), source)?;
+    std::fs::write(folder.join("src/main.rs"), build.program)?;
     let manifest = format!(
         "[package]\nname = \"application\"\nedition = \"2024\"\n\n[dependencies]\n\
-         {dependencies}\n\n[workspace]\n"
+         {}\n\n[workspace]\n",
+        build.dependencies
     );
     Ok(std::fs::write(folder.join("Cargo.toml"), manifest)?)
 }

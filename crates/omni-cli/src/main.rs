@@ -48,6 +48,9 @@ fn main() -> ExitCode {
     if let Some(subject) = tck::worker::requested() {
         return commands::certify::work(&subject);
     }
+    if omni_drill::requested() {
+        return omni_drill::serve();
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return output::refuse(&error),

@@ -118,6 +118,38 @@ impl Config {
         config
     }
 
+    /// The same with one setting of an instance replaced, as if it had been stated so: for tools that put
+    /// something between an instance and its back-end.
+    ///
+    /// ```
+    /// # use omni_config::Loader;
+    /// let config = Loader::new().text("[default.storage.main]\nprovider = 'local'\npath = 'a'").load()?;
+    /// let config = config.with_setting("storage", "main", "path", "b")?;
+    /// assert_eq!(config.section("storage", "main")?.stated()[0].value, "b");
+    /// # Ok::<_, omni_config::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// There is no such instance.
+    pub fn with_setting(
+        &self,
+        contract: &str,
+        name: &str,
+        key: &str,
+        value: &str,
+    ) -> Result<Self, ConfigError> {
+        self.section(contract, name)?;
+        let mut config = self.clone();
+        let values = Arc::make_mut(&mut config.values);
+        if let Some(Value::Dict(_, instances)) = values.get_mut(contract)
+            && let Some(Value::Dict(_, settings)) = instances.get_mut(name)
+        {
+            settings.insert(key.to_owned(), Value::from(value));
+        }
+        Ok(config)
+    }
+
     /// Whether the table of a section that is for the whole program is stated.
     #[must_use]
     pub fn has_table(&self, name: &str) -> bool {

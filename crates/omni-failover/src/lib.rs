@@ -19,6 +19,7 @@
 mod bring;
 mod catchup;
 mod member;
+mod observer;
 mod provider;
 mod record;
 mod settings;
@@ -27,6 +28,7 @@ mod watch;
 mod witness;
 mod write;
 
+pub use observer::Observer;
 pub use provider::{FailoverStorage, MemberStatus, Status};
 pub use record::Standing;
 pub use settings::{FailoverSettings, Replication, TargetsSettings};

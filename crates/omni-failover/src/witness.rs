@@ -222,7 +222,7 @@ impl Witness {
         meta: &ObjectMeta,
         content: Body,
     ) -> Result<()> {
-        let place = self.place(&format!("conflicts/{member}/{epoch}-{}", digest(key)))?;
+        let place = self.kept_place("conflicts", member, epoch, key.as_str())?;
         let options =
             PutOptions { attributes: Arc::clone(&meta.attributes), ..PutOptions::default() };
         self.store.put(&place, content, &options).await.map_err(silent)?;
@@ -235,7 +235,7 @@ impl Witness {
             modified_ms: millis(meta.modified),
             content: place.as_str().to_owned(),
         })?;
-        let note = self.place(&format!("conflict-notes/{member}/{epoch}-{}", digest(key)))?;
+        let note = self.kept_place("conflict-notes", member, epoch, key.as_str())?;
         self.put(&note, text, WriteCondition::Always).await.map_err(silent)?;
         Ok(())
     }
@@ -260,12 +260,25 @@ impl Witness {
         Ok(conflicts)
     }
 
+    /// Removes what was kept: the content first, for without the note nobody would find it.
+    pub(crate) async fn forget(&self, conflict: &Conflict) -> Result<()> {
+        for folder in ["conflicts", "conflict-notes"] {
+            let place = self.kept_place(folder, &conflict.member, conflict.epoch, &conflict.key)?;
+            self.store.delete(&place, &DeleteOptions::default()).await.map_err(silent)?;
+        }
+        Ok(())
+    }
+
+    fn kept_place(&self, folder: &str, member: &str, epoch: u64, key: &str) -> Result<Key> {
+        self.place(&format!("{folder}/{member}/{epoch}-{}", digest(key)))
+    }
+
     fn place(&self, name: &str) -> Result<Key> {
         Key::new(format!("{}/{name}", self.folder))
     }
 
     fn mark_place(&self, member: &str, key: &Key) -> Result<Key> {
-        self.place(&format!("marks/{member}/{}", digest(key)))
+        self.place(&format!("marks/{member}/{}", digest(key.as_str())))
     }
 
     async fn read(&self, place: &Key) -> Result<Option<(Bytes, Version)>> {
@@ -336,9 +349,9 @@ fn silent(error: Error) -> Error {
 }
 
 /// Keys may be longer than a place at the witness, and hold other characters.
-fn digest(key: &Key) -> String {
+fn digest(key: &str) -> String {
     let mut text = String::with_capacity(64);
-    for byte in Sha256::digest(key.as_str().as_bytes()) {
+    for byte in Sha256::digest(key.as_bytes()) {
         let _ = write!(text, "{byte:02x}");
     }
     text

@@ -27,9 +27,10 @@ pub(crate) const PUBLISHED: &[&str] = &[
 /// Which crates of ours each crate may depend on. A provider never depends on another.
 const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("archive", &["omni-storage"]),
-    ("omni-cli", &["omni-storage", "omni-telemetry", "tck"]),
+    ("omni-cli", &["omni-drill", "omni-failover", "omni-storage", "omni-telemetry", "tck"]),
     ("omni-config", &["omni-contracts"]),
     ("omni-contracts", &[]),
+    ("omni-drill", &["omni-config", "omni-contracts", "omni-failover", "omni-storage", "tck"]),
     ("omni-failover", &["omni-config", "omni-contracts"]),
     ("omni-layers", &["omni-config", "omni-contracts"]),
     ("omni-provider-aws", &["omni-config", "omni-contracts"]),

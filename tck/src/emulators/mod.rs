@@ -17,7 +17,7 @@ mod supervised;
 use std::time::Duration;
 
 pub use catalogue::{AZURITE, MINISTACK, MOTO, ROTEL, VICTORIA_METRICS};
-pub use server::Server;
+pub use server::{Launch, Server};
 pub use shared::Shared;
 
 use crate::Evidence;

@@ -7,24 +7,27 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// `$1` is the folder of the program, the rest its command. The status goes to stdout, which the
-/// program does not have; what it says goes to stderr, which is the log. A kit that is gone does not
-/// read the status, which must not stop the rest: hence the trap, after the program has started.
+/// `$1` is the folder of the program, the rest its command. Its number goes to stdout, and its status when
+/// it has ended; the program does not have that: what it says goes to stderr, which is the log. A kit that
+/// is gone does not read the status, which must not stop the rest: hence the trap, after the program has
+/// started.
 const SUPERVISOR: &str = r#"
 folder=$1
 shift
 exec 3<&0
 "$@" </dev/null >&2 3<&- &
 program=$!
+echo "$program"
 { cat <&3; kill -KILL "$program"; } >/dev/null 2>&1 &
 trap '' PIPE
 wait "$program"
@@ -46,6 +49,10 @@ const ENDING: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Supervised {
     shell: Child,
+    program: Pid,
+    said: BufReader<ChildStdout>,
+    /// The status, when it was said.
+    status: Option<i32>,
     log: File,
     /// Removed by the shell, and here in case that it could not.
     _folder: TempDir,
@@ -65,7 +72,7 @@ impl Supervised {
         let written = File::create_new(&path)?;
         // Open, it is there even when the shell has removed the folder.
         let log = File::open(&path)?;
-        let shell = Command::new("sh")
+        let mut shell = Command::new("sh")
             .args(["-c", SUPERVISOR, "sh"])
             .arg(folder.path())
             .arg(program)
@@ -79,7 +86,20 @@ impl Supervised {
             .process_group(0)
             .spawn()
             .map_err(|error| io::Error::new(error.kind(), format!("sh: {error}")))?;
-        Ok(Self { shell, log, _folder: folder })
+        let silent = || io::Error::other("the shell says nothing");
+        let mut said = BufReader::new(shell.stdout.take().ok_or_else(silent)?);
+        let mut number = String::new();
+        said.read_line(&mut number)?;
+        let program = number.trim().parse().ok().and_then(Pid::from_raw).ok_or_else(silent)?;
+        Ok(Self { shell, program, said, status: None, log, _folder: folder })
+    }
+
+    /// Sends a signal to the program, unless it has ended.
+    pub(super) fn signal(&mut self, signal: Signal) -> io::Result<()> {
+        match self.ended()? {
+            Some(_) => Ok(()),
+            None => Ok(kill_process(self.program, signal)?),
+        }
     }
 
     /// The status of the program as a shell says it, where it has ended: 127 for a program that is not
@@ -89,10 +109,14 @@ impl Supervised {
             return Ok(None);
         }
         let mut said = String::new();
-        if let Some(mut output) = self.shell.stdout.take() {
-            output.read_to_string(&mut said)?;
+        self.said.read_to_string(&mut said)?;
+        if said.is_empty() {
+            // Said before.
+            return Ok(self.status);
         }
-        said.trim().parse().map(Some).map_err(|_| io::Error::other("the shell ended by itself"))
+        let status = said.trim().parse();
+        self.status = Some(status.map_err(|_| io::Error::other("the shell ended by itself"))?);
+        Ok(self.status)
     }
 
     /// Waits until the program has ended; `None` when it has not within `limit`.

@@ -57,6 +57,13 @@ impl Message {
         }
     }
 
+    /// Whether the connection ends with this answer.
+    pub(super) fn closes(&self) -> bool {
+        let asked = self.field("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
+        let is_open_ended = !self.is_chunked() && self.field("content-length").is_none();
+        asked || self.line().starts_with("HTTP/1.0") || is_open_ended
+    }
+
     fn is_chunked(&self) -> bool {
         self.field("transfer-encoding").is_some_and(|value| value.ends_with("chunked"))
     }
@@ -220,6 +227,15 @@ impl<R: AsyncRead + Unpin> Reader<R> {
 }
 
 impl Reader<TcpStream> {
+    /// Whether nothing has come, not even the end.
+    pub(super) fn is_open(&self) -> bool {
+        let nothing = matches!(
+            self.stream.try_read(&mut [0]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock
+        );
+        nothing && self.buffer.is_empty()
+    }
+
     /// The two directions of a connection.
     pub(super) fn split(self) -> (Reader<OwnedReadHalf>, OwnedWriteHalf) {
         let (stream, writing) = self.stream.into_split();

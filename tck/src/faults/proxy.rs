@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::RwLock;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Duration, Instant, sleep};
 
 use super::http1::{Message, Reader};
@@ -41,6 +41,8 @@ struct State {
     plan: Plan,
     /// What happened since the plan was made.
     exchanges: Vec<Exchange>,
+    /// What happens to every exchange instead, of which nothing is noted.
+    always: Option<Fault>,
 }
 
 /// What connections share.
@@ -51,6 +53,8 @@ pub(super) struct Shared {
     state: Mutex<State>,
     /// Held by those who wait for the back-end.
     forwarding: RwLock<()>,
+    /// The connections that are open.
+    connections: Mutex<JoinSet<()>>,
 }
 
 impl Shared {
@@ -58,9 +62,16 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn connections(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The next exchange begins: what is to happen to it.
     pub(super) fn next(&self) -> (usize, Fault) {
         let mut state = self.state();
+        if let Some(always) = state.always {
+            return (usize::MAX, always);
+        }
         let number = state.exchanges.len();
         let fault = state.plan.0.get(number).copied().unwrap_or(Fault::Pass);
         state.exchanges.push(Exchange {
@@ -91,6 +102,7 @@ pub struct Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.accepting.abort();
+        self.shared.connections().abort_all();
     }
 }
 
@@ -108,12 +120,15 @@ impl Proxy {
             address,
             state: Mutex::default(),
             forwarding: RwLock::default(),
+            connections: Mutex::default(),
         });
         let serving = Arc::clone(&shared);
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let shared = Arc::clone(&serving);
-                tokio::spawn(async move {
+                let mut connections = serving.connections();
+                while connections.try_join_next().is_some() {}
+                connections.spawn(async move {
                     // A connection that breaks is what this is for; whoever is at its other end sees it.
                     let _ = serve(client, &shared).await;
                 });
@@ -130,7 +145,16 @@ impl Proxy {
 
     /// The next exchange is the first of this plan.
     pub fn plan(&self, plan: Plan) {
-        *self.shared.state() = State { plan, exchanges: Vec::new() };
+        *self.shared.state() = State { plan, ..State::default() };
+    }
+
+    /// From now on, this happens to every exchange, and nothing is noted. Connections that are open are
+    /// broken where new ones are refused.
+    pub fn always(&self, fault: Fault) {
+        *self.shared.state() = State { always: Some(fault), ..State::default() };
+        if fault == Fault::Refuse {
+            self.shared.connections().abort_all();
+        }
     }
 
     /// Waits until the back-end has answered what it was asked, whoever still waits for it.
@@ -152,6 +176,7 @@ async fn serve(client: TcpStream, shared: &Shared) -> io::Result<()> {
     if client.begins().await? && client.peek(http2::PREFACE.len()).await? == http2::PREFACE {
         return http2::serve(client, shared).await;
     }
+    let mut back_end = None;
     while client.begins().await? {
         let (number, fault) = shared.next();
         if fault == Fault::Refuse {
@@ -159,7 +184,7 @@ async fn serve(client: TcpStream, shared: &Shared) -> io::Result<()> {
         }
         let request = client.request().await?;
         shared.note(number, |exchange| request.line().clone_into(&mut exchange.request));
-        exchange(&mut client.stream, shared, request, (number, fault)).await?;
+        exchange(&mut client.stream, &mut back_end, shared, request, (number, fault)).await?;
     }
     Ok(())
 }
@@ -167,6 +192,7 @@ async fn serve(client: TcpStream, shared: &Shared) -> io::Result<()> {
 /// One exchange. An error ends the connection.
 async fn exchange(
     client: &mut TcpStream,
+    back_end: &mut Option<Reader<TcpStream>>,
     shared: &Shared,
     mut request: Message,
     (number, fault): (usize, Fault),
@@ -184,7 +210,7 @@ async fn exchange(
         _ => {}
     }
     let asked = Instant::now();
-    let mut answer = forward(&request, shared).await?;
+    let mut answer = forward(back_end, &request, shared).await?;
     shared.note(number, |exchange| {
         exchange.answered = answer.body.len();
         exchange.took = asked.elapsed();
@@ -224,13 +250,28 @@ async fn exchange(
     }
 }
 
-async fn forward(request: &Message, shared: &Shared) -> io::Result<Message> {
+/// Asks the back-end, on the connection that is there already if there is one.
+async fn forward(
+    back_end: &mut Option<Reader<TcpStream>>,
+    request: &Message,
+    shared: &Shared,
+) -> io::Result<Message> {
     let _forwarding = shared.forwarding.read().await;
-    let mut back_end = TcpStream::connect(shared.back_end).await?;
-    back_end.set_nodelay(true)?;
-    back_end.write_all(&request.head).await?;
-    back_end.write_all(&request.body).await?;
-    Reader::new(back_end).answer(request).await
+    let mut asked = match back_end.take().filter(Reader::is_open) {
+        Some(open) => open,
+        None => {
+            let opened = TcpStream::connect(shared.back_end).await?;
+            opened.set_nodelay(true)?;
+            Reader::new(opened)
+        }
+    };
+    asked.stream.write_all(&request.head).await?;
+    asked.stream.write_all(&request.body).await?;
+    let answer = asked.answer(request).await?;
+    if !answer.closes() {
+        *back_end = Some(asked);
+    }
+    Ok(answer)
 }
 
 /// Where an answer names the back-end, the next request would go around the proxy.

@@ -6,6 +6,8 @@ mod config;
 mod copy;
 mod dashboards;
 mod diff;
+mod drill;
+mod failover;
 mod list;
 mod object;
 mod remove;
@@ -36,7 +38,9 @@ pub(crate) enum Command {
     Cp(copy::Copy),
     Dashboards(dashboards::Dashboards),
     DiffReports(diff::DiffReports),
+    Drill(drill::Drill),
     Du(list::Du),
+    Failover(failover::Failover),
     Get(copy::Get),
     Ls(list::Ls),
     Migrate(sync::Migrate),
@@ -97,7 +101,9 @@ pub(crate) async fn run(command: Command, context: &Context) -> Outcome {
         Command::Cp(copy) => copy.run(context).await,
         Command::Dashboards(dashboards) => dashboards.run(context),
         Command::DiffReports(diff) => diff.run(context),
+        Command::Drill(drill) => drill.run(context).await,
         Command::Du(du) => du.run(context).await,
+        Command::Failover(failover) => failover.run(context).await,
         Command::Get(get) => get.run(context).await,
         Command::Ls(ls) => ls.run(context).await,
         Command::Migrate(migrate) => migrate.run(context).await,
