@@ -2,6 +2,7 @@
 //! counts again. What it alone has is kept at the witness before it is replaced.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 use omni_contracts::storage::{
@@ -21,7 +22,8 @@ use crate::witness::{Expected, Mark};
 const AT_ONCE: usize = 8;
 
 impl Shared {
-    /// Brings a member that was away up to date, and lets it count again.
+    /// Brings a member that was away up to date, and lets it count again. It need not have everything to
+    /// receive what is written from now on: under a load that never pauses it would never have.
     pub(crate) async fn catch_up(self: &Arc<Self>, member: &Member) -> Result<()> {
         self.drain(member).await?;
         self.compare(member, Expected::Nothing).await?;
@@ -33,8 +35,12 @@ impl Shared {
         if !self.step(member, Standing::Out, follows).await? || follows == Standing::Following {
             return Ok(());
         }
-        // From here on every write reaches it; what was noted before that is all that it lacks.
-        self.drain(member).await?;
+        self.join(member).await
+    }
+
+    /// Lets a member count that every write reaches: what was noted before that is all that it lacks.
+    pub(crate) async fn join(self: &Arc<Self>, member: &Member) -> Result<()> {
+        while self.drain(member).await? {}
         self.step(member, Standing::Joining, Standing::InSync).await.map(drop)
     }
 
@@ -51,13 +57,13 @@ impl Shared {
         }
     }
 
-    /// Sends everything that is noted for a member.
-    pub(crate) async fn drain(self: &Arc<Self>, member: &Member) -> Result<()> {
+    /// Sends what is noted for a member, once from the first note to the last. Whether there was any.
+    pub(crate) async fn drain(self: &Arc<Self>, member: &Member) -> Result<bool> {
+        let mut found = false;
+        let mut page = None;
         loop {
-            let marks = self.witness.marks(&member.name).await?;
-            if marks.is_empty() {
-                return Ok(());
-            }
+            let (marks, next) = self.witness.marks(&member.name, page).await?;
+            found |= !marks.is_empty();
             for mark in &marks {
                 self.waiting.add(member, &mark.key, mark.since);
             }
@@ -65,19 +71,41 @@ impl Shared {
                 .map(Ok)
                 .try_for_each_concurrent(AT_ONCE, |mark| self.deliver(member, mark))
                 .await?;
+            if next.is_none() {
+                return Ok(found);
+            }
+            page = next;
         }
     }
 
     async fn deliver(self: &Arc<Self>, member: &Member, mark: Mark) -> Result<()> {
-        self.reconcile(member, &mark.key, mark.expected).await?;
-        self.witness.clear(&mark).await?;
-        self.waiting.sent(member, &mark.key);
+        let since = SystemTime::now();
+        let (key, expected) = (mark.key.clone(), mark.expected);
+        self.reconcile(member, &key, expected, Some(&mark)).await?;
+        self.waiting.sent(member, &key);
+        if !self.witness.clear(&mark).await? {
+            self.brought(member, &key, since).await?;
+            // Noted again, at the earliest when this began.
+            self.waiting.add(member, &key, since);
+        }
         Ok(())
+    }
+
+    /// Notes what a member was brought to, where more is noted for it.
+    async fn brought(&self, member: &Member, key: &Key, since: SystemTime) -> Result<()> {
+        let there = Expected::of(look(member, key).await?.as_ref());
+        self.witness.brought(&member.name, key, there, since).await
     }
 
     /// Brings a member to what the primary has under a key. What it has instead, and was not expected
     /// to have, is kept.
-    async fn reconcile(&self, member: &Member, key: &Key, expected: Expected) -> Result<()> {
+    async fn reconcile(
+        &self,
+        member: &Member,
+        key: &Key,
+        expected: Expected,
+        mark: Option<&Mark>,
+    ) -> Result<()> {
         let (held, primary) = self.primary()?;
         if primary.name == member.name {
             return Ok(());
@@ -88,6 +116,12 @@ impl Shared {
                 && !expected.is(Expected::of(Some(there)))
                 && !self.is_same_content(primary, member, key, there).await?
             {
+                if let Some(mark) = mark
+                    && !self.witness.is_current(mark).await?
+                {
+                    // Another program has brought it there meanwhile: the new note says what it has.
+                    return Ok(());
+                }
                 self.keep(member, held.record.epoch, key, there).await?;
             }
         }
@@ -158,7 +192,9 @@ impl Shared {
         if self.witness.is_marked(&member.name, key).await? {
             return Ok(());
         }
-        self.reconcile(member, key, expected).await
+        let since = SystemTime::now();
+        self.reconcile(member, key, expected, None).await?;
+        self.brought(member, key, since).await
     }
 }
 

@@ -66,8 +66,8 @@ impl Observer {
         }))
     }
 
-    /// As [`standings`](Self::standings), with what waits to be sent: of each member up to a page of keys,
-    /// and how old the oldest of them is.
+    /// As [`standings`](Self::standings), with what waits to be sent: how many keys, and how long the oldest
+    /// of them has been waiting.
     ///
     /// # Errors
     ///
@@ -75,12 +75,19 @@ impl Observer {
     pub async fn status(&self) -> Result<Option<Status>> {
         let Some(mut status) = self.standings().await? else { return Ok(None) };
         for member in &mut status.others {
-            let marks = self.witness.marks(&member.name).await?;
-            member.waiting = marks.len();
-            let oldest = marks.iter().map(|mark| mark.since).min();
-            member.behind = oldest.map(|since| {
-                SystemTime::now().duration_since(since).unwrap_or_default()
-            });
+            let mut oldest: Option<SystemTime> = None;
+            let mut page = None;
+            loop {
+                let (marks, next) = self.witness.marks(&member.name, page).await?;
+                member.waiting += marks.len();
+                oldest = marks.iter().map(|mark| mark.since).chain(oldest).min();
+                if next.is_none() {
+                    break;
+                }
+                page = next;
+            }
+            member.behind =
+                oldest.map(|since| SystemTime::now().duration_since(since).unwrap_or_default());
         }
         Ok(Some(status))
     }

@@ -86,14 +86,12 @@ async fn send(shared: &Arc<Shared>) {
         if standing == Standing::Out {
             continue;
         }
-        match shared.drain(member).await {
-            Ok(()) if standing == Standing::Joining => {
-                // Who let it join may have ended meanwhile.
-                let now = shared.held();
-                if now.record.standing(&member.name) == Some(Standing::Joining) {
-                    let _ = shared.stand(member, &now, Standing::InSync).await;
-                }
-            }
+        let sent = match standing {
+            // Who let it join may have ended meanwhile.
+            Standing::Joining => shared.join(member).await,
+            _ => shared.drain(member).await.map(drop),
+        };
+        match sent {
             Ok(()) => {}
             Err(error) if is_gone(&error) && !shared.is_there(member).await => {
                 let _ = shared.leave(member, &held, error).await;

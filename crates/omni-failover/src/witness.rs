@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use omni_contracts::storage::{
     Capabilities, Capability, Crc32c, DeleteOptions, GetOptions, Key, ListEntry, ListRequest,
-    ObjectMeta, Prefix, PutOptions, StorageProvider, Version, WriteCondition, WriteId, list_all,
+    ObjectMeta, PageToken, Prefix, PutOptions, StorageProvider, Version, WriteCondition, WriteId, list_all,
 };
 use omni_contracts::{Body, Effect, Error, ErrorKind, Result};
 use serde::de::DeserializeOwned;
@@ -159,8 +159,8 @@ impl Witness {
                 Err(error) if lost(&error) => {}
                 Err(error) => return Err(silent(error)),
             }
-            // What the first note says stays, under a new version: whoever is about to take it away sees
-            // that there is more.
+            // What the first note says stays, for it is what the member has. Under a new version: whoever
+            // is about to take it away sees that there is more.
             condition = match self.read(&place).await.map_err(silent)? {
                 None => WriteCondition::IfAbsent,
                 Some((before, version)) => {
@@ -181,10 +181,15 @@ impl Witness {
         }
     }
 
-    /// What a member has still to receive, up to a page of it.
-    pub(crate) async fn marks(&self, member: &str) -> Result<Vec<Mark>> {
+    /// What a member has still to receive: a page of it, and where the next one begins.
+    pub(crate) async fn marks(
+        &self,
+        member: &str,
+        page: Option<PageToken>,
+    ) -> Result<(Vec<Mark>, Option<PageToken>)> {
         let folder = Prefix::new(format!("{}/marks/{member}/", self.folder))?;
-        let page = self.store.list(&ListRequest::prefix(folder)).await.map_err(silent)?;
+        let request = ListRequest { token: page, ..ListRequest::prefix(folder) };
+        let page = self.store.list(&request).await.map_err(silent)?;
         let mut marks = Vec::new();
         for object in page.entries.iter().filter_map(ListEntry::as_object) {
             let Some((text, version)) = self.read(&object.key).await.map_err(silent)? else {
@@ -199,16 +204,51 @@ impl Witness {
                 expected: text.expected,
             });
         }
-        Ok(marks)
+        Ok((marks, page.next))
     }
 
-    /// Takes a note away, unless the key was noted again.
-    pub(crate) async fn clear(&self, mark: &Mark) -> Result<()> {
+    /// Takes a note away, unless the key was noted again. Whether it was taken away.
+    pub(crate) async fn clear(&self, mark: &Mark) -> Result<bool> {
         let options =
             DeleteOptions { if_match: Some(mark.version.clone()), ..DeleteOptions::default() };
         match self.store.delete(&mark.place, &options).await {
-            Ok(_) => Ok(()),
-            Err(error) if lost(&error) => Ok(()),
+            Ok(_) => Ok(true),
+            Err(error) if lost(&error) => Ok(false),
+            Err(error) => Err(silent(error)),
+        }
+    }
+
+    /// A member was brought to `brought` with what the primary had at `since`: if the key is noted, then
+    /// what was written after that is what the member lacks, over what it was brought to.
+    pub(crate) async fn brought(
+        &self,
+        member: &str,
+        key: &Key,
+        brought: Expected,
+        since: SystemTime,
+    ) -> Result<()> {
+        let place = self.mark_place(member, key)?;
+        while let Some((before, version)) = self.read(&place).await.map_err(silent)? {
+            let text = MarkText {
+                since_ms: millis(since),
+                expected: brought,
+                turn: fastrand::u64(..),
+                ..parsed(&place, &before)?
+            };
+            match self.put(&place, json(&text)?, WriteCondition::IfMatch(version)).await {
+                Ok(_) => return Ok(()),
+                Err(error) if lost(&error) => {}
+                Err(error) => return Err(silent(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a note is as it was read.
+    pub(crate) async fn is_current(&self, mark: &Mark) -> Result<bool> {
+        match self.store.head(&mark.place, &GetOptions::default()).await {
+            Ok(meta) => Ok(meta.version == mark.version),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(silent(error)),
         }
     }

@@ -37,7 +37,12 @@ pub(super) enum Mood {
     Full,
     /// Never answers writes.
     Stuck,
+    /// Takes its time.
+    Slow,
 }
+
+/// The time that it takes.
+const TIME: Duration = Duration::from_millis(10);
 
 /// What stands before a store.
 #[derive(Debug)]
@@ -160,6 +165,10 @@ impl Interceptor for Actor {
             }
             Mood::Stuck if is_write(call.operation) => std::future::pending().await,
             Mood::Full | Mood::Stuck => attempt().await,
+            Mood::Slow => {
+                tokio::time::sleep(TIME).await;
+                attempt().await
+            }
         };
         if let Some(gate) = self.gate(call, Moment::After) {
             gate.arrived.notify_one();

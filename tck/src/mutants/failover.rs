@@ -429,4 +429,10 @@ const MUTANTS: &[FailoverMutant] = &[
         Mutant::new("FAI-046", "leaves_a_gap", "what is written during a return is not sent")
             .put(|store, put| Box::pin(without_what_is_sent_later(store, put))),
     ),
+    FailoverMutant::at(
+        Place::Witness,
+        Mutant::new("FAI-047", "is_never_done", "what was sent is noted for ever").delete(
+            |_, _| Box::pin(async { Ok(Deleted::new(Some(true))) }),
+        ),
+    ),
 ];

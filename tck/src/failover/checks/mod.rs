@@ -41,4 +41,5 @@ pub(super) const CHECKS: &[FailoverCheck] = &[
     check!("FAI-044", returning::deletes_are_made_up_for),
     check!("FAI-045", returning::a_return_is_completed_by_the_next),
     check!("FAI-046", returning::writes_during_a_return_arrive),
+    check!("FAI-047", returning::a_member_returns_under_load),
 ];

@@ -1,9 +1,9 @@
-//! Return: FAI-040 to FAI-046.
+//! Return: FAI-040 to FAI-047.
 
 use std::time::Duration;
 
 use omni_contracts::Operation;
-use omni_contracts::storage::{GetOptions, Key, StorageProvider};
+use omni_contracts::storage::{DeleteOptions, GetOptions, Key, StorageProvider};
 use omni_failover::Standing;
 
 use super::super::scene::{Moment, Mood, Scene, eventually};
@@ -207,6 +207,47 @@ pub(super) async fn writes_during_a_return_arrive(subject: &dyn FailoverSubject)
         let situation = format!("writes during a return, {step} steps apart");
         let primary = scene.members[0].contents().await;
         equal(situation, &primary, &scene.members[1].contents().await)?;
+    }
+    Ok(())
+}
+
+pub(super) async fn a_member_returns_under_load(subject: &dyn FailoverSubject) -> Outcome {
+    // As it went, or with nothing.
+    for wiped in [false, true] {
+        let scene = Scene::new(subject, 2);
+        let program = ok("opening", scene.open().await)?;
+        let key = |number: usize| format!("k{}", number % 48);
+        for number in 0..48 {
+            ok("a put", program.put(&key(number), "before").await)?;
+        }
+        scene.members[1].actor.is(Mood::Gone);
+        ok("a put meanwhile", program.put("k0", "meanwhile").await)?;
+        if wiped {
+            for number in 0..48 {
+                let key = Key::native(key(number));
+                let gone = scene.members[1].store.delete(&key, &DeleteOptions::default()).await;
+                ok("wiping a member", gone)?;
+            }
+        }
+        // Slower than what is written.
+        scene.members[1].actor.is(Mood::Slow);
+        let writes = async {
+            for number in 0.. {
+                let content = format!("{number}");
+                ok("a put during the return", program.put(&key(number), &content).await)?;
+                tokio::time::sleep(Duration::from_micros(250)).await;
+            }
+            Ok(())
+        };
+        let situation = format!("a load that never pauses, and a member that was wiped: {wiped}");
+        let back = program.until(&situation, 1, Standing::InSync);
+        let back = tokio::time::timeout(Duration::from_secs(120), back);
+        tokio::select! {
+            wrong = writes => wrong?,
+            back = back => holds(&*situation, back.is_ok(), "it returns in two minutes", ())?,
+        }
+        let conflicts = ok("conflicts", program.failover.conflicts().await)?;
+        holds(situation, conflicts.is_empty(), "no conflicts", &conflicts)?;
     }
     Ok(())
 }
