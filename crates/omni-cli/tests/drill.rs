@@ -122,7 +122,10 @@ fn what_is_wrong_is_said() {
     )
     .unwrap();
     for (arguments, says) in [
-        (&["drill", "s3-to-gcs"][..], "the drills that come with the program are program, s3-to-azure"),
+        (
+            &["drill", "s3-to-gcs"][..],
+            "the drills that come with the program are program, s3-to-azure",
+        ),
         (&["drill", "none.toml"], "none.toml: "),
         (&["drill", "plan.toml"], "unknown field `laod`"),
         (&["drill", "tls.toml"], "of the form http://HOST:PORT"),

@@ -20,7 +20,9 @@ mod run;
 mod stage;
 
 pub use built_in::{BuiltIn, built_in};
-pub use plan::{Abort, Fault, FaultPlan, Load, PROGRAM, Plan, PlanError, Random, ServerPlan, Targets};
+pub use plan::{
+    Abort, Fault, FaultPlan, Load, PROGRAM, Plan, PlanError, Random, ServerPlan, Targets,
+};
 pub use program::{requested, serve};
 pub use recorder::{Finding, Wrong};
 pub use report::{Change, FaultReport, Report, Target, Timeline, Times};

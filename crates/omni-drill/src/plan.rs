@@ -381,7 +381,10 @@ mod tests {
         for (text, says) in [
             ("instance = 1", "expected a string"),
             ("instance = 'main'\nfaluts = []", "unknown field `faluts`"),
-            ("instance = 'main'\nload = { clients = 0 }", "load.clients must be 1 to 1024, it is 0"),
+            (
+                "instance = 'main'\nload = { clients = 0 }",
+                "load.clients must be 1 to 1024, it is 0",
+            ),
             ("instance = 'main'\nload = { pause = 'soon' }", "soon"),
             (
                 "instance = 'main'\n[[faults]]\nfault = 'kill'\non = 'primary'\nafter = '1s'",

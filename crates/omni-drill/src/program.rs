@@ -46,7 +46,8 @@ pub fn serve() -> ExitCode {
         Some(Ok(line)) => serde_json::from_str::<Assignment>(&line),
         _ => return ExitCode::FAILURE,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let (Ok(assignment), Ok(runtime)) = (assignment, runtime) else { return ExitCode::FAILURE };
     drop(lines);
     let over = Arc::new(AtomicBool::new(false));
@@ -182,7 +183,9 @@ impl Client {
                 let mut listed = Vec::new();
                 while let Some(entry) = entries.next().await {
                     let name = entry?.name().to_owned();
-                    listed.extend(name.rsplit_once("/k").and_then(|(_, at)| at.parse::<usize>().ok()));
+                    listed.extend(
+                        name.rsplit_once("/k").and_then(|(_, at)| at.parse::<usize>().ok()),
+                    );
                 }
                 Ok(Outcome::Listed(listed))
             }

@@ -242,7 +242,13 @@ impl Recorder {
             Content::Whole(number) => Some(number),
             Content::Mixed => {
                 let text = "no content that was ever written there".to_owned();
-                self.findings.push(Finding { wrong: Wrong::Mixed, key: name, at, since: None, text });
+                self.findings.push(Finding {
+                    wrong: Wrong::Mixed,
+                    key: name,
+                    at,
+                    since: None,
+                    text,
+                });
                 return;
             }
         };
@@ -272,8 +278,7 @@ impl Recorder {
         for key in mine {
             let known = self.known(client, key);
             let is_listed = listed.contains(&key);
-            let may_be_there =
-                known.certain.is_some() || known.doubts.iter().any(Option::is_some);
+            let may_be_there = known.certain.is_some() || known.doubts.iter().any(Option::is_some);
             let may_be_gone = known.certain.is_none() || known.doubts.contains(&None);
             let text = match (is_listed, may_be_there, may_be_gone) {
                 (true, false, _) => "it is listed, and was deleted",

@@ -61,7 +61,11 @@ pub(crate) struct Done {
 ///
 /// `Configuration` for a plan that does not fit the configuration; whatever keeps the servers and the
 /// load from starting. A target that is missed is no error: the report says it.
-pub async fn run(plan: &Plan, options: &Options, told: &mut (dyn FnMut(&str) + Send)) -> Result<Report> {
+pub async fn run(
+    plan: &Plan,
+    options: &Options,
+    told: &mut (dyn FnMut(&str) + Send),
+) -> Result<Report> {
     let folder = tempfile::Builder::new().prefix("omni-drill-").tempdir();
     let folder = folder.map_err(|error| Error::new(ErrorKind::Unavailable, error.to_string()))?;
     let source = Source {
@@ -403,7 +407,13 @@ impl Drill<'_> {
                         let member = member.as_deref().unwrap_or_default();
                         let text = format!("{member} has {seen:?}, the primary {:?}", looks[0]);
                         let (wrong, key) = (Wrong::Differs, name.clone());
-                        recorder.findings.push(Finding { wrong, key, at: now(), since: None, text });
+                        recorder.findings.push(Finding {
+                            wrong,
+                            key,
+                            at: now(),
+                            since: None,
+                            text,
+                        });
                     }
                 }
             }

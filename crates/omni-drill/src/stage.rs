@@ -166,7 +166,8 @@ impl Stage {
         on: &str,
         work: impl FnOnce(&mut Started) -> Result<()> + Send + 'static,
     ) -> Result<()> {
-        let missing = || Error::new(ErrorKind::Internal, format!("no server was started for `{on}`"));
+        let missing =
+            || Error::new(ErrorKind::Internal, format!("no server was started for `{on}`"));
         let place = self.servers.get_mut(on).ok_or_else(missing)?;
         let mut started = place.take().ok_or_else(missing)?;
         let working = spawn_blocking(move || {

@@ -42,20 +42,24 @@ pub(crate) async fn look(member: &Member, key: &Key) -> Result<Option<ObjectMeta
 #[derive(Debug)]
 pub(crate) enum Stopped {
     /// The primary cannot be read.
-    Primary(Error),
+    Primary(Error, Placed),
     /// The member does not take it.
     Member(Error),
     /// The witness cannot be asked who is primary.
     Witness(Error),
     /// Another member is primary by now.
-    Superseded,
+    Superseded(Placed),
 }
+
+/// Whether the member has, or had, what a write has just stored at the primary; if so, under which version,
+/// or deleted.
+pub(crate) type Placed = Option<Option<Version>>;
 
 impl Stopped {
     pub(crate) fn error(self) -> Error {
         match self {
-            Self::Primary(error) | Self::Member(error) | Self::Witness(error) => error,
-            Self::Superseded => {
+            Self::Primary(error, _) | Self::Member(error) | Self::Witness(error) => error,
+            Self::Superseded(_) => {
                 let problem = "another member has become the primary meanwhile";
                 Error::new(ErrorKind::Unavailable, problem)
             }
@@ -63,18 +67,29 @@ impl Stopped {
     }
 }
 
-/// Brings `member` to what `primary` has. `seen` is what the member had before the primary was last
-/// written, when that was still the primary, where this is known; `known` what the primary has since.
+/// What is brought.
+#[derive(Clone, Debug)]
+pub(crate) enum Freight<'a> {
+    /// What the primary has.
+    Current,
+    /// What a write has just stored there under this version, or deleted. `seen` is what the member had
+    /// before that, when the primary was the primary; `known` what was written, where it is in memory.
+    Write { made: Option<&'a Version>, seen: Option<Version>, known: Option<&'a Known> },
+}
+
+/// Brings `member` to what `primary` has.
 pub(crate) async fn bring(
     shared: &Shared,
     primary: &Member,
     member: &Member,
     key: &Key,
-    seen: Option<Option<Version>>,
-    known: Option<&Known>,
-) -> Result<(), Stopped> {
-    let mut seen = seen;
-    let mut known = known;
+    freight: Freight<'_>,
+) -> Result<Placed, Stopped> {
+    let (write, mut seen, mut known) = match freight {
+        Freight::Current => (None, None, None),
+        Freight::Write { made, seen, known } => (Some(made), Some(seen), known),
+    };
+    let mut placed: Placed = None;
     for _ in 0..TURNS {
         let before = match seen.take() {
             Some(before) => before,
@@ -83,7 +98,7 @@ pub(crate) async fn bring(
                 // What is there may be what another program has written to it as the primary.
                 let now = shared.refresh().await.map_err(Stopped::Witness)?;
                 if now.record.primary != *primary.name {
-                    return Err(Stopped::Superseded);
+                    return Err(Stopped::Superseded(placed));
                 }
                 there.map(|meta| meta.version)
             }
@@ -96,13 +111,20 @@ pub(crate) async fn bring(
                     .await
                     .map(|after| (Some(known.version.clone()), Some(after)))
             }
-            None => copy(primary, member, key, before).await?,
+            None => match copy(primary, member, key, before).await {
+                Err(Stopped::Primary(error, _)) => return Err(Stopped::Primary(error, placed)),
+                sent => sent?,
+            },
         };
         match sent {
             Ok((version, after)) => {
-                let now = look(primary, key).await.map_err(Stopped::Primary)?;
+                if write == Some(version.as_ref()) {
+                    placed = Some(after.clone());
+                }
+                let now = shared.on_primary(primary, look(primary, key)).await;
+                let now = now.map_err(|error| Stopped::Primary(error, placed.clone()))?;
                 if now.map(|meta| meta.version) == version {
-                    return Ok(());
+                    return Ok(placed);
                 }
                 seen = Some(after);
             }
@@ -132,7 +154,7 @@ async fn copy(
             let deleted = member.store.delete(key, &options).await;
             return Ok(deleted.map(|_| (None, None)));
         }
-        Err(error) => return Err(Stopped::Primary(error)),
+        Err(error) => return Err(Stopped::Primary(error, None)),
     };
     let meta = got.meta;
     if before.is_some() {

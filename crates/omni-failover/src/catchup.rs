@@ -11,7 +11,7 @@ use omni_contracts::storage::{
 };
 use omni_contracts::{Body, Error, ErrorKind, Result};
 
-use crate::bring::{Stopped, bring, look};
+use crate::bring::{Freight, Stopped, bring, look};
 use crate::member::Member;
 use crate::record::Standing;
 use crate::settings::Replication;
@@ -125,7 +125,8 @@ impl Shared {
                 self.keep(member, held.record.epoch, key, there).await?;
             }
         }
-        bring(self, primary, member, key, None, None).await.map_err(Stopped::error)
+        bring(self, primary, member, key, Freight::Current).await.map_err(Stopped::error)?;
+        Ok(())
     }
 
     async fn keep(&self, member: &Member, epoch: u64, key: &Key, there: &ObjectMeta) -> Result<()> {

@@ -151,7 +151,8 @@ impl Shared {
         }
     }
 
-    /// What bringing a member to something comes to, unless it is found to be away meanwhile.
+    /// What bringing a member to something comes to, unless it is found to be away meanwhile. One that
+    /// becomes primary is not: what is on its way there arrives.
     pub(crate) async fn while_it_receives<T>(
         &self,
         member: &Member,
@@ -159,7 +160,7 @@ impl Shared {
     ) -> Result<T, Stopped> {
         let mut record = self.held.subscribe();
         let receives =
-            |held: &Arc<Held>| held.record.standing(&member.name).is_some_and(Standing::receives);
+            |held: &Arc<Held>| held.record.standing(&member.name).is_none_or(Standing::receives);
         let left = pin!(record.wait_for(|held| !receives(held)));
         match select(pin!(bring), left).await {
             Either::Left((outcome, _)) => outcome,

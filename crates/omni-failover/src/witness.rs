@@ -9,7 +9,8 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use omni_contracts::storage::{
     Capabilities, Capability, Crc32c, DeleteOptions, GetOptions, Key, ListEntry, ListRequest,
-    ObjectMeta, PageToken, Prefix, PutOptions, StorageProvider, Version, WriteCondition, WriteId, list_all,
+    ObjectMeta, PageToken, Prefix, PutOptions, StorageProvider, Version, WriteCondition, WriteId,
+    list_all,
 };
 use omni_contracts::{Body, Effect, Error, ErrorKind, Result};
 use serde::de::DeserializeOwned;

@@ -7,12 +7,12 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use omni_contracts::storage::{
-    CompleteOptions, CopyOptions, DeleteOptions, Deleted, Key, Part, PutOptions, UploadId, Version,
-    WriteCondition, Written,
+    CompleteOptions, CopyOptions, Crc32c, DeleteOptions, Deleted, Key, Part, PutOptions, UploadId,
+    Version, WriteCondition, Written,
 };
 use omni_contracts::{Body, Effect, Error, ErrorKind, Result};
 
-use crate::bring::{Known, Stopped, bring, look};
+use crate::bring::{Freight, Known, Stopped, bring, look};
 use crate::member::{Member, split_upload};
 use crate::record::Standing;
 use crate::shared::{Plan, Shared, Verdict, is_gone};
@@ -55,6 +55,19 @@ impl Content {
             Self::Whole(_) => true,
             Self::Stream(body) => body.lock().unwrap_or_else(PoisonError::into_inner).is_some(),
         }
+    }
+
+    /// Whether a put that may be a repetition, for it has a name, finds its own content.
+    async fn may_be_there(&self, at: &Member, key: &Key, options: &PutOptions) -> Result<bool> {
+        let Self::Whole(bytes) = self else { return Ok(false) };
+        if options.write_id.is_none() {
+            return Ok(false);
+        }
+        let Some(there) = look(at, key).await? else { return Ok(false) };
+        let sum = Crc32c::of(bytes);
+        Ok(there.size == bytes.len() as u64
+            && there.checksum.is_none_or(|known| known == sum)
+            && there.attributes == options.attributes)
     }
 
     /// # Errors
@@ -115,7 +128,19 @@ impl Change {
     async fn make(&self, at: &Member, key: &Key) -> Result<Made> {
         match self {
             Self::Put { content, options } => {
-                let condition = at.own_condition(&options.condition)?;
+                let condition = match at.own_condition(&options.condition) {
+                    Ok(condition) => condition,
+                    Err(foreign) if content.may_be_there(at, key, options).await? => {
+                        let problem = "the version is one of another member, and what was to be put is \
+                                       there, perhaps by this very write: read, then decide";
+                        let doubt = Error::new(ErrorKind::Unavailable, problem);
+                        return Err(doubt
+                            .with_effect(Effect::Unknown)
+                            .with_retryable(false)
+                            .with_source(foreign));
+                    }
+                    Err(foreign) => return Err(foreign),
+                };
                 let options = PutOptions { condition, ..options.clone() };
                 Ok(Made::Written(at.store.put(key, content.take()?, &options).await?))
             }
@@ -168,6 +193,22 @@ pub(crate) fn no_upload() -> Error {
 }
 
 impl Made {
+    /// The version at the primary; `None` for a delete.
+    fn version(&self) -> Option<&Version> {
+        match self {
+            Self::Written(written) => Some(&written.version),
+            Self::Deleted(_) => None,
+        }
+    }
+
+    /// The same as another member has it.
+    fn under(mut self, version: Option<Version>) -> Self {
+        if let (Self::Written(written), Some(version)) = (&mut self, version) {
+            written.version = version;
+        }
+        self
+    }
+
     fn shown(self, at: &Member) -> Result<Self> {
         match self {
             Self::Written(written) => Ok(Self::Written(at.shown_written(written)?)),
@@ -311,14 +352,21 @@ impl Shared {
         };
         let known = change.known(&made);
         let _turn = if change.is_stream() { Some(self.turn(key).await) } else { None };
-        let done = self.replicate(&plan, key, &seen, known.as_ref()).await;
+        let done = self.replicate(&plan, key, &seen, made.version(), known.as_ref()).await;
         match done {
-            Ok(true) => {
+            Ok(Replicated::Everywhere) => {
                 unsettled.settled();
                 Ok(Some(made.shown(plan.primary)?))
             }
+            // Another member is primary, which has it: it is brought to the others from there.
+            Ok(Replicated::Superseded(Some((primary, version)))) => {
+                let settled = self.settle_in_turn(key).await;
+                settled.map_err(|error| Failed::Final(error.with_effect(Effect::Unknown)))?;
+                unsettled.settled();
+                Ok(Some(made.under(version).shown(primary)?))
+            }
             // Another member is primary, which has not seen this.
-            Ok(false) => {
+            Ok(Replicated::Superseded(None)) => {
                 let problem = "another program has made another member the primary meanwhile";
                 let error =
                     Error::new(ErrorKind::Unavailable, problem).with_effect(Effect::Unknown);
@@ -332,36 +380,61 @@ impl Shared {
         }
     }
 
-    /// Gives a write to the members that must have it. Whether the primary is still the primary.
+    /// Gives a write to the members that must have it.
     async fn replicate<'a>(
         &'a self,
         plan: &Plan<'a>,
         key: &Key,
         seen: &[Option<Version>],
+        made: Option<&Version>,
         known: Option<&Known>,
-    ) -> Result<bool> {
+    ) -> Result<Replicated<'a>> {
         let all = plan.copies.iter().zip(seen).map(|(member, seen)| {
-            let bring = bring(self, plan.primary, member, key, Some(seen.clone()), known);
+            let freight = Freight::Write { made, seen: seen.clone(), known };
+            let bring = bring(self, plan.primary, member, key, freight);
             self.while_it_receives(member, bring)
         });
         let mut brought = Vec::new();
+        let mut has_it = Vec::new();
+        let mut stopped = None;
         for (member, outcome) in plan.copies.iter().zip(join_all(all).await) {
-            match outcome {
-                Ok(()) => brought.push(&*member.name),
-                Err(Stopped::Member(error)) => self.leave(member, &self.held(), error).await?,
-                Err(Stopped::Witness(error)) => return Err(error),
-                Err(Stopped::Superseded) => return Ok(false),
-                // It is gone after it took the write.
-                Err(Stopped::Primary(error)) => {
-                    let verdict = self.suspect(&plan.held).await?;
-                    return if verdict == Verdict::Switched { Ok(false) } else { Err(error) };
+            let placed = match outcome {
+                Ok(placed) => {
+                    brought.push(&*member.name);
+                    placed
                 }
-            }
+                Err(Stopped::Member(error)) => {
+                    self.leave(member, &self.held(), error).await?;
+                    None
+                }
+                Err(Stopped::Witness(error)) => return Err(error),
+                Err(Stopped::Superseded(placed)) => {
+                    stopped = stopped.or(Some(None));
+                    placed
+                }
+                // It is gone after it took the write.
+                Err(Stopped::Primary(error, placed)) => {
+                    stopped = Some(Some(error));
+                    placed
+                }
+            };
+            has_it.extend(placed.map(|version| (*member, version)));
         }
-        if brought.len() == plan.copies.len() && plan.later.is_empty() {
-            return Ok(true);
+        let superseded = match stopped {
+            Some(None) => true,
+            Some(Some(error)) => match self.suspect(&plan.held).await? {
+                Verdict::Switched => true,
+                _ => return Err(error),
+            },
+            None if brought.len() == plan.copies.len() && plan.later.is_empty() => false,
+            None => !self.agree(plan, key, brought).await?,
+        };
+        if !superseded {
+            return Ok(Replicated::Everywhere);
         }
-        self.agree(plan, key, brought).await
+        let primary = &self.refresh().await?.record.primary;
+        let there = has_it.into_iter().find(|(member, _)| *member.name == **primary);
+        Ok(Replicated::Superseded(there))
     }
 
     /// Until what is noted and sent is what the record asks for.
@@ -392,12 +465,12 @@ impl Shared {
             }
             for member in &plan.copies {
                 if !brought.contains(&&*member.name) {
-                    let bring = bring(self, plan.primary, member, key, None, None);
+                    let bring = bring(self, plan.primary, member, key, Freight::Current);
                     match self.while_it_receives(member, bring).await {
-                        Ok(()) => brought.push(&member.name),
+                        Ok(_) => brought.push(&member.name),
                         Err(Stopped::Member(error)) => self.leave(member, &now, error).await?,
-                        Err(Stopped::Superseded) => return Ok(false),
-                        Err(Stopped::Primary(error) | Stopped::Witness(error)) => {
+                        Err(Stopped::Superseded(_)) => return Ok(false),
+                        Err(Stopped::Primary(error, _) | Stopped::Witness(error)) => {
                             return Err(error);
                         }
                     }
@@ -478,22 +551,36 @@ impl Shared {
     /// Brings every member to what the primary has under a key, or notes it.
     pub(crate) async fn settle(self: &Arc<Self>, key: &Key) -> Result<()> {
         let _turn = self.turn(key).await;
+        self.settle_in_turn(key).await
+    }
+
+    /// The same for who has the turn of the key.
+    async fn settle_in_turn(&self, key: &Key) -> Result<()> {
         self.refresh().await?;
         let plan = self.plan()?;
         self.note(&plan, key, Expected::Anything).await?;
         let all = plan.copies.iter().map(|member| {
-            self.while_it_receives(member, bring(self, plan.primary, member, key, None, None))
+            let bring = bring(self, plan.primary, member, key, Freight::Current);
+            self.while_it_receives(member, bring)
         });
         let mut brought = Vec::new();
         for (member, outcome) in plan.copies.iter().zip(join_all(all).await) {
             match outcome {
-                Ok(()) => brought.push(&*member.name),
+                Ok(_) => brought.push(&*member.name),
                 Err(Stopped::Member(error)) => self.leave(member, &self.held(), error).await?,
                 Err(stopped) => return Err(stopped.error()),
             }
         }
         self.agree(&plan, key, brought).await.map(drop)
     }
+}
+
+/// How far a write has come.
+enum Replicated<'a> {
+    /// Every member that must have it has it.
+    Everywhere,
+    /// Another member is primary by now. With that, and the version there, if it has the write.
+    Superseded(Option<(&'a Member, Option<Version>)>),
 }
 
 /// How a write ended without success.

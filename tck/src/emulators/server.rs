@@ -341,8 +341,8 @@ impl Launch {
         let arguments: Vec<_> = self.arguments.iter().map(filled).collect();
         let environment: Vec<_> =
             self.environment.iter().map(|(name, value)| (name.clone(), filled(value))).collect();
-        let mut running = Supervised::start(&self.program, &arguments, &environment, None)
-            .map_err(for_good)?;
+        let mut running =
+            Supervised::start(&self.program, &arguments, &environment, None).map_err(for_good)?;
         let endpoints = endpoints(ports);
         let deadline = Instant::now() + self.patience;
         loop {

@@ -59,7 +59,8 @@ impl Message {
 
     /// Whether the connection ends with this answer.
     pub(super) fn closes(&self) -> bool {
-        let asked = self.field("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
+        let asked =
+            self.field("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
         let is_open_ended = !self.is_chunked() && self.field("content-length").is_none();
         asked || self.line().starts_with("HTTP/1.0") || is_open_ended
     }

@@ -431,8 +431,7 @@ const MUTANTS: &[FailoverMutant] = &[
     ),
     FailoverMutant::at(
         Place::Witness,
-        Mutant::new("FAI-047", "is_never_done", "what was sent is noted for ever").delete(
-            |_, _| Box::pin(async { Ok(Deleted::new(Some(true))) }),
-        ),
+        Mutant::new("FAI-047", "is_never_done", "what was sent is noted for ever")
+            .delete(|_, _| Box::pin(async { Ok(Deleted::new(Some(true))) })),
     ),
 ];

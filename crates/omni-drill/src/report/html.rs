@@ -146,7 +146,9 @@ fn drawing(page: &mut String, report: &Report) -> fmt::Result {
     label(
         page,
         2.0 * HEIGHT + GAP,
-        &format!("slowest call that ended, up to {longest:.0} ms; {seconds:.0} s from left to right"),
+        &format!(
+            "slowest call that ended, up to {longest:.0} ms; {seconds:.0} s from left to right"
+        ),
     )?;
     page.write_str(
         "</svg>\n<p class=\"legend\">Grey: a fault. Dashed: another member became primary.</p>\n",

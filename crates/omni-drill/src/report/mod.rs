@@ -330,9 +330,10 @@ fn fault(
     let returned = done.ended.and_then(|ended| {
         let known = facts.statuses.iter().rfind(|(at, _)| *at <= ended);
         let later = facts.statuses.iter().filter(|(at, _)| *at > ended);
-        let mut states = known.into_iter().map(|(_, status)| (ended, status)).chain(
-            later.map(|(at, status)| (*at, status)),
-        );
+        let mut states = known
+            .into_iter()
+            .map(|(_, status)| (ended, status))
+            .chain(later.map(|(at, status)| (*at, status)));
         states.find(|(_, status)| is_whole(status)).map(|(at, _)| at - ended)
     });
     rtos.extend(&own);
@@ -383,7 +384,9 @@ fn targets(plan: &Plan, facts: &Facts, report: &Report) -> Vec<Target> {
         let stranded: usize = report.faults.iter().map(|fault| fault.stranded).sum();
         let mut seen = format!("{:.0} ms, p99 {:.0} ms", report.rto.max, report.rto.p99);
         if stranded > 0 {
-            seen.push_str(&format!("; {stranded} times a client had no success before the next fault"));
+            seen.push_str(&format!(
+                "; {stranded} times a client had no success before the next fault"
+            ));
         }
         let kept = stranded == 0 && within(report.rto.max, rto);
         demand("rto", words(rto), seen, kept);
@@ -432,7 +435,8 @@ fn targets(plan: &Plan, facts: &Facts, report: &Report) -> Vec<Target> {
         let ended = report.faults.iter().filter(|fault| fault.lasted.is_some());
         let times: Option<Vec<f64>> = ended.map(|fault| fault.returned).collect();
         let longest = times.map(|times| times.into_iter().fold(0.0, f64::max));
-        let seen = longest.map_or("not all returned".to_owned(), |longest| format!("{longest:.1} s"));
+        let seen =
+            longest.map_or("not all returned".to_owned(), |longest| format!("{longest:.1} s"));
         let kept = longest.is_some_and(|longest| within(longest * 1000.0, limit));
         demand("return", words(limit), seen, kept);
     }
@@ -495,7 +499,11 @@ impl std::fmt::Display for Report {
         }
         for target in &self.targets {
             let verdict = if target.kept { "kept  " } else { "MISSED" };
-            writeln!(f, "  {verdict}  {}: {}; seen: {}", target.name, target.demanded, target.seen)?;
+            writeln!(
+                f,
+                "  {verdict}  {}: {}; seen: {}",
+                target.name, target.demanded, target.seen
+            )?;
         }
         if let Some(left) = &self.left {
             writeln!(f, "  what was written could not be removed: {left}")?;
@@ -562,7 +570,10 @@ mod tests {
         assert!(!report.is_kept());
         assert_eq!((report.timeline.succeeded[29], report.timeline.succeeded[35]), (1, 0));
         assert_eq!((report.timeline.slowest[40], report.calls), (1000.0, 91));
-        assert!(report.to_string().contains("MISSED  rto: at most 999ms; seen: 1000 ms"), "{report}");
+        assert!(
+            report.to_string().contains("MISSED  rto: at most 999ms; seen: 1000 ms"),
+            "{report}"
+        );
     }
 
     #[test]

@@ -239,6 +239,40 @@ pub(super) async fn own_objects_are_ones_own(subject: &dyn FailoverSubject) -> O
             equal(format!("what is stored, lost at {lose}"), &Some("mine".into()), &seen)?;
         }
     }
+    an_update_meets_a_switch(subject).await
+}
+
+/// An update is on its way to the standby when that becomes primary.
+async fn an_update_meets_a_switch(subject: &dyn FailoverSubject) -> Outcome {
+    for moment in [Moment::Before, Moment::After] {
+        let scene = Scene::new(subject, 2);
+        let program = ok("opening", scene.open().await)?;
+        let version = ok("a put", program.put("a", "one").await)?.version;
+        let options = PutOptions {
+            condition: WriteCondition::IfMatch(version),
+            write_id: WriteId::new("w").ok(),
+            ..PutOptions::default()
+        };
+        let place = key("a");
+        let put = || program.store.put(&place, Body::from("two"), &options);
+        let gate = program.way[1].hold(Operation::Put, moment);
+        let switch = async {
+            gate.arrived().await;
+            scene.members[0].actor.is(Mood::Gone);
+            let seen = program.get("a").await;
+            gate.open();
+            seen
+        };
+        let (first, seen) = futures_util::future::join(put(), switch).await;
+        ok("a get, which switches", seen)?;
+        let situation = format!("an update that is held {moment:?} the standby has it");
+        judge(&situation, first.map(drop))?;
+        // As whoever repeats what is in doubt.
+        let again = put().await.map(drop);
+        judge(&format!("{situation}, repeated"), again)?;
+        let seen = ok("a get", program.get("a").await)?;
+        equal(situation, &"two".to_owned(), &String::from_utf8_lossy(&seen).into_owned())?;
+    }
     Ok(())
 }
 
