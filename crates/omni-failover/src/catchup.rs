@@ -78,55 +78,51 @@ impl Shared {
         }
     }
 
+    /// Brings a member to what the primary has under a key that is noted. What it has instead, and was
+    /// not expected to have, is kept.
     async fn deliver(self: &Arc<Self>, member: &Member, mark: Mark) -> Result<()> {
+        let (held, primary) = self.primary()?;
+        if primary.name == member.name {
+            return Ok(());
+        }
         let since = SystemTime::now();
-        let (key, expected) = (mark.key.clone(), mark.expected);
-        self.reconcile(member, &key, expected, Some(&mark)).await?;
+        let key = mark.key.clone();
+        self.keep_unexpected(member, held.record.epoch, &key, mark.expected).await?;
+        // Noted again meanwhile: the next time.
+        let Some(mark) = self.witness.sending(mark).await? else { return Ok(()) };
+        bring(self, primary, member, &key, Freight::Current).await.map_err(Stopped::error)?;
         self.waiting.sent(member, &key);
         if !self.witness.clear(&mark).await? {
-            self.brought(member, &key, since).await?;
-            // Noted again, at the earliest when this began.
+            // Noted again: what is written since is what it lacks, over what it has now.
+            let there = Expected::of(look(member, &key).await?.as_ref());
+            self.witness.brought(&member.name, &key, there, since).await?;
             self.waiting.add(member, &key, since);
         }
         Ok(())
     }
 
-    /// Notes what a member was brought to, where more is noted for it.
-    async fn brought(&self, member: &Member, key: &Key, since: SystemTime) -> Result<()> {
-        let there = Expected::of(look(member, key).await?.as_ref());
-        self.witness.brought(&member.name, key, there, since).await
-    }
-
-    /// Brings a member to what the primary has under a key. What it has instead, and was not expected
-    /// to have, is kept.
-    async fn reconcile(
+    /// Keeps what a member has under a key, if that is neither what it was expected to have nor what the
+    /// primary has.
+    async fn keep_unexpected(
         &self,
         member: &Member,
+        epoch: u64,
         key: &Key,
         expected: Expected,
-        mark: Option<&Mark>,
     ) -> Result<()> {
-        let (held, primary) = self.primary()?;
-        if primary.name == member.name {
+        if expected == Expected::Anything {
             return Ok(());
         }
-        if expected != Expected::Anything {
-            let there = look(member, key).await?;
-            if let Some(there) = &there
-                && !expected.is(Expected::of(Some(there)))
-                && !self.is_same_content(primary, member, key, there).await?
+        let (_, primary) = self.primary()?;
+        match look(member, key).await? {
+            Some(there)
+                if !expected.is(Expected::of(Some(&there)))
+                    && !self.is_same_content(primary, member, key, &there).await? =>
             {
-                if let Some(mark) = mark
-                    && !self.witness.is_current(mark).await?
-                {
-                    // Another program has brought it there meanwhile: the new note says what it has.
-                    return Ok(());
-                }
-                self.keep(member, held.record.epoch, key, there).await?;
+                self.keep(member, epoch, key, &there).await
             }
+            _ => Ok(()),
         }
-        bring(self, primary, member, key, Freight::Current).await.map_err(Stopped::error)?;
-        Ok(())
     }
 
     async fn keep(&self, member: &Member, epoch: u64, key: &Key, there: &ObjectMeta) -> Result<()> {
@@ -153,8 +149,8 @@ impl Shared {
         Ok(sum(primary, key, &here).await? == sum(member, key, there).await?)
     }
 
-    /// Compares everything that the primary and a member have, and brings the member to it. With
-    /// `Expected::Nothing` what differs is a conflict, unless it is noted: then it is sent later.
+    /// Compares everything that the primary and a member have, and notes what differs, to be sent. With
+    /// `Expected::Nothing` what the member has there is a conflict, unless it was noted before.
     pub(crate) async fn compare(
         self: &Arc<Self>,
         member: &Member,
@@ -170,7 +166,7 @@ impl Shared {
                 Some(there) => !self.is_same_content(primary, member, &key, &there).await?,
                 None => true,
             };
-            if differs { self.reconcile_unless_noted(member, &key, expected).await } else { Ok(()) }
+            if differs { self.note_difference(member, &key, expected).await } else { Ok(()) }
         })
         .await?;
         let there = keys(&*member.store);
@@ -178,24 +174,23 @@ impl Shared {
             .try_for_each_concurrent(AT_ONCE, |key| async move {
                 match look(primary, &key).await? {
                     Some(_) => Ok(()),
-                    None => self.reconcile_unless_noted(member, &key, expected).await,
+                    None => self.note_difference(member, &key, expected).await,
                 }
             })
             .await
     }
 
-    async fn reconcile_unless_noted(
-        &self,
-        member: &Member,
-        key: &Key,
-        expected: Expected,
-    ) -> Result<()> {
+    /// Notes a key that differs, after what the member has there was kept if it was not expected. What is
+    /// noted already has its own expectation.
+    async fn note_difference(&self, member: &Member, key: &Key, expected: Expected) -> Result<()> {
         if self.witness.is_marked(&member.name, key).await? {
             return Ok(());
         }
-        let since = SystemTime::now();
-        self.reconcile(member, key, expected, None).await?;
-        self.brought(member, key, since).await
+        let epoch = self.held().record.epoch;
+        self.keep_unexpected(member, epoch, key, expected).await?;
+        self.witness.mark(&member.name, key, Expected::Anything).await?;
+        self.waiting.add(member, key, SystemTime::now());
+        Ok(())
     }
 }
 

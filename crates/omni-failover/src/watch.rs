@@ -107,7 +107,8 @@ async fn compare(shared: &Arc<Shared>) -> bool {
     let mut done = true;
     for member in &shared.members {
         if held.record.standing(&member.name) == Some(Standing::InSync) {
-            done &= shared.compare(member, Expected::Anything).await.is_ok();
+            let compared = shared.compare(member, Expected::Anything).await;
+            done &= compared.is_ok() && shared.drain(member).await.is_ok();
         }
     }
     done

@@ -208,6 +208,25 @@ impl Witness {
         Ok((marks, page.next))
     }
 
+    /// What a member has under a key is about to change: a note says what it had, and nobody would know
+    /// what it has if this ended half-way. `None` when the key was noted again.
+    pub(crate) async fn sending(&self, mark: Mark) -> Result<Option<Mark>> {
+        if mark.expected == Expected::Anything {
+            return Ok(Some(mark));
+        }
+        let text = json(&MarkText {
+            key: mark.key.as_str().to_owned(),
+            since_ms: millis(mark.since),
+            expected: Expected::Anything,
+            turn: fastrand::u64(..),
+        })?;
+        match self.put(&mark.place, text, WriteCondition::IfMatch(mark.version.clone())).await {
+            Ok(version) => Ok(Some(Mark { version, expected: Expected::Anything, ..mark })),
+            Err(error) if lost(&error) => Ok(None),
+            Err(error) => Err(silent(error)),
+        }
+    }
+
     /// Takes a note away, unless the key was noted again. Whether it was taken away.
     pub(crate) async fn clear(&self, mark: &Mark) -> Result<bool> {
         let options =
@@ -243,15 +262,6 @@ impl Witness {
             }
         }
         Ok(())
-    }
-
-    /// Whether a note is as it was read.
-    pub(crate) async fn is_current(&self, mark: &Mark) -> Result<bool> {
-        match self.store.head(&mark.place, &GetOptions::default()).await {
-            Ok(meta) => Ok(meta.version == mark.version),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(silent(error)),
-        }
     }
 
     /// Keeps what a member had and nobody else has, before it is replaced.

@@ -1,10 +1,10 @@
 //! `Calls` and `Attempts`: the interceptors, one outside of all layers and one inside of them.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 
 use omni_contracts::{Body, Call, Interceptor, Result};
-use opentelemetry::context::FutureExt;
 
 use crate::content;
 use crate::instance::Shared;
@@ -44,7 +44,12 @@ impl Interceptor for Calls {
         Fut: Future<Output = Result<T>> + Send,
     {
         let making = Making(Record::begin(&self.0, call));
-        let result = attempt().with_context(making.0.context()).await;
+        let mut attempt = pin!(attempt());
+        let result = poll_fn(|task| {
+            let _current = making.0.enter();
+            attempt.as_mut().poll(task)
+        });
+        let result = result.await;
         making.0.answered(result.as_ref().err());
         result
     }

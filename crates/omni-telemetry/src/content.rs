@@ -9,10 +9,8 @@ use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::StreamExt;
 use omni_contracts::{Body, Call, Operation, Result};
-use opentelemetry::{Context, KeyValue};
 
 use crate::record::{Outcome, Record};
-use crate::table::DIRECTION;
 
 /// How many bytes pass before they are counted: counting each chunk would cost more than it tells.
 const COUNTED: u64 = 1 << 20;
@@ -42,7 +40,6 @@ pub(crate) fn watched(record: &Arc<Record>, call: &Call<'_>, body: Body) -> Body
                 begun: Instant::now(),
                 uncounted: 0,
                 outcome: Outcome::CANCELLED,
-                context: record.context(),
                 record: Arc::clone(record),
             };
             Body::from_stream(content, length)
@@ -51,13 +48,12 @@ pub(crate) fn watched(record: &Arc<Record>, call: &Call<'_>, body: Body) -> Body
 }
 
 fn count(record: &Record, direction: Direction, bytes: u64) {
-    let mut attributes = record.shared.state.attributes(Some(record.operation));
-    let direction = match direction {
-        Direction::Transmit => "transmit",
-        Direction::Receive => "receive",
+    let known = record.shared.state.of(record.operation);
+    let attributes = match direction {
+        Direction::Transmit => &known.transmitted,
+        Direction::Receive => &known.received,
     };
-    attributes.push(KeyValue::new(DIRECTION, direction));
-    record.shared.pipeline.instruments.content_size.add(bytes, &attributes);
+    record.shared.pipeline.instruments.content_size.add(bytes, attributes);
 }
 
 /// A content on its way.
@@ -67,7 +63,6 @@ struct Content {
     begun: Instant,
     uncounted: u64,
     outcome: Outcome,
-    context: Context,
     record: Arc<Record>,
 }
 
@@ -75,7 +70,7 @@ impl Stream for Content {
     type Item = Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Option<Self::Item>> {
-        let current = self.context.clone().attach();
+        let current = self.record.enter();
         let item = ready!(self.body.poll_next_unpin(task));
         drop(current);
         match &item {

@@ -1,7 +1,7 @@
 //! `Instance`: what is recorded about one configured instance.
 
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use omni_contracts::{Contract, Operation};
 use omni_layers::{BreakerState, Layers, Usage};
@@ -10,7 +10,8 @@ use opentelemetry::logs::{AnyValue, LogRecord, Logger, Severity};
 
 use crate::calls::Calls;
 use crate::pipeline::Pipeline;
-use crate::table::{CONTRACT, INSTANCE, OPERATION, PROVIDER, STATE};
+use crate::record::Outcome;
+use crate::table::{CONTRACT, DIRECTION, INSTANCE, OPERATION, PROVIDER, STATE};
 
 /// One configured instance, such as `storage.main`. Cheap to clone; clones count together.
 #[derive(Clone, Debug)]
@@ -50,6 +51,27 @@ pub(crate) struct State {
     layers: Mutex<Vec<Weak<Layers>>>,
     /// Where the breaker stood when it was last looked at.
     breaker: AtomicU8,
+    operations: [OnceLock<OfOperation>; Operation::ALL.len()],
+}
+
+/// The attributes of an operation, made once: alone, and with what is most often added.
+#[derive(Debug)]
+pub(crate) struct OfOperation {
+    pub(crate) attributes: Vec<KeyValue>,
+    succeeded: Vec<KeyValue>,
+    pub(crate) transmitted: Vec<KeyValue>,
+    pub(crate) received: Vec<KeyValue>,
+}
+
+impl OfOperation {
+    /// With an outcome.
+    pub(crate) fn with(&self, outcome: Outcome, record: impl FnOnce(&[KeyValue])) {
+        if outcome == Outcome::OK {
+            return record(&self.succeeded);
+        }
+        let all: Vec<_> = self.attributes.iter().cloned().chain(outcome.attributes()).collect();
+        record(&all);
+    }
 }
 
 /// How full an instance is, all its layers together.
@@ -68,18 +90,32 @@ impl State {
             active: AtomicI64::new(0),
             layers: Mutex::default(),
             breaker: AtomicU8::new(0),
+            operations: Default::default(),
         }
     }
 
-    /// The attributes of everything that is recorded.
-    pub(crate) fn attributes(&self, operation: Option<Operation>) -> Vec<KeyValue> {
-        // Some more are added.
-        let mut attributes = Vec::with_capacity(8);
-        attributes.push(KeyValue::new(CONTRACT, self.contract.as_str()));
-        attributes.extend(operation.map(|operation| KeyValue::new(OPERATION, operation.as_str())));
-        attributes.push(KeyValue::new(PROVIDER, Arc::clone(&self.provider)));
-        attributes.push(KeyValue::new(INSTANCE, Arc::clone(&self.name)));
-        attributes
+    /// The attributes of what is recorded about the instance as a whole.
+    pub(crate) fn attributes(&self) -> Vec<KeyValue> {
+        vec![
+            KeyValue::new(CONTRACT, self.contract.as_str()),
+            KeyValue::new(PROVIDER, Arc::clone(&self.provider)),
+            KeyValue::new(INSTANCE, Arc::clone(&self.name)),
+        ]
+    }
+
+    /// What is recorded with every call of an operation.
+    pub(crate) fn of(&self, operation: Operation) -> &OfOperation {
+        self.operations[operation as usize].get_or_init(|| {
+            let mut attributes = self.attributes();
+            attributes.insert(1, KeyValue::new(OPERATION, operation.as_str()));
+            let and = |more: KeyValue| [&attributes[..], &[more]].concat();
+            OfOperation {
+                succeeded: attributes.iter().cloned().chain(Outcome::OK.attributes()).collect(),
+                transmitted: and(KeyValue::new(DIRECTION, "transmit")),
+                received: and(KeyValue::new(DIRECTION, "receive")),
+                attributes,
+            }
+        })
     }
 
     /// Calls that are not answered yet.

@@ -271,5 +271,5 @@ fn values<T>(known: &Weak<Known>, value: impl Fn(&State) -> Option<T>) -> Vec<(T
     let Some(known) = known.upgrade() else { return Vec::new() };
     let known = known.lock().unwrap_or_else(PoisonError::into_inner);
     let known = known.iter().filter_map(Weak::upgrade);
-    known.filter_map(|state| Some((value(&state)?, state.attributes(None)))).collect()
+    known.filter_map(|state| Some((value(&state)?, state.attributes()))).collect()
 }

@@ -1,5 +1,6 @@
 //! `Record`: one call, from its beginning to the end of its content.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -7,12 +8,12 @@ use std::time::Instant;
 use omni_contracts::{Call, Effect, Error, ErrorKind, Operation};
 use opentelemetry::logs::{AnyValue, LogRecord, Logger, Severity};
 use opentelemetry::trace::{SpanBuilder, SpanKind, Status, TraceContextExt, Tracer};
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::{Context, ContextGuard, KeyValue};
 
 use crate::instance::Shared;
 use crate::table::{
     ATTEMPT, ATTEMPTS, CONTRACT, EFFECT, ERROR_TYPE, INSTANCE, MESSAGE, OPERATION, OUTCOME,
-    PROVIDER, RESOURCE, SIZE, outcome,
+    PROVIDER, RESOURCE, SIZE, outcome, span_name,
 };
 
 /// What came of a call so far.
@@ -31,7 +32,7 @@ impl Outcome {
         Self { name, failed }
     }
 
-    fn attributes(self) -> impl Iterator<Item = KeyValue> {
+    pub(crate) fn attributes(self) -> impl Iterator<Item = KeyValue> {
         let failure = self.failed.then(|| KeyValue::new(ERROR_TYPE, self.name));
         [KeyValue::new(OUTCOME, self.name)].into_iter().chain(failure)
     }
@@ -50,24 +51,40 @@ pub(crate) struct Record {
     context: Context,
 }
 
-/// By this the attempts find the call that they belong to.
-#[derive(Debug)]
-struct Carried(Arc<Record>);
+thread_local! {
+    /// The call that is being made. By this its attempts find it.
+    static CURRENT: RefCell<Option<Arc<Record>>> = const { RefCell::new(None) };
+}
+
+/// While this exists, a call is the current one of its thread, and its span that of OpenTelemetry.
+pub(crate) struct Entered {
+    before: Option<Arc<Record>>,
+    _context: ContextGuard,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        CURRENT.set(self.before.take());
+    }
+}
 
 impl Record {
     pub(crate) fn begin(shared: &Arc<Shared>, call: &Call<'_>) -> Arc<Self> {
         shared.state.active.fetch_add(1, Ordering::Relaxed);
         let parent = Context::current();
-        let mut attributes = shared.state.attributes(Some(call.operation));
+        let known = shared.state.of(call.operation);
+        // Some more are added: what is about this call, and at its end what came of it.
+        let mut attributes = Vec::with_capacity(known.attributes.len() + 5);
+        attributes.extend_from_slice(&known.attributes);
         if let Some(size) = call.size {
             attributes.push(KeyValue::new(SIZE, i64::try_from(size).unwrap_or(i64::MAX)));
         }
         if shared.pipeline.keys {
             attributes.push(KeyValue::new(RESOURCE, call.resource.to_owned()));
         }
-        let name = format!("{}.{}", shared.state.contract.as_str(), call.operation);
-        let span =
-            SpanBuilder::from_name(name).with_kind(SpanKind::Client).with_attributes(attributes);
+        let span = SpanBuilder::from_name(span_name(shared.state.contract, call.operation))
+            .with_kind(SpanKind::Client)
+            .with_attributes(attributes);
         let tracer = &shared.pipeline.tracer;
         let context = parent.with_span(tracer.build_with_context(span, &parent));
         Arc::new(Self {
@@ -80,16 +97,15 @@ impl Record {
         })
     }
 
-    /// What is current while the call is made.
-    pub(crate) fn context(self: &Arc<Self>) -> Context {
-        self.context.with_value(Carried(Arc::clone(self)))
+    /// Makes this call the current one.
+    pub(crate) fn enter(self: &Arc<Self>) -> Entered {
+        let before = CURRENT.replace(Some(Arc::clone(self)));
+        Entered { before, _context: self.context.clone().attach() }
     }
 
     /// The call that is being made.
     pub(crate) fn current() -> Option<Arc<Self>> {
-        Context::map_current(|context| {
-            context.get::<Carried>().map(|carried| Arc::clone(&carried.0))
-        })
+        CURRENT.with_borrow(Clone::clone)
     }
 
     /// Another attempt begins: which one it is.
@@ -178,21 +194,22 @@ impl Record {
     pub(crate) fn ended(&self) {
         self.shared.state.active.fetch_sub(1, Ordering::Relaxed);
         let instruments = &self.shared.pipeline.instruments;
-        let mut attributes = self.shared.state.attributes(Some(self.operation));
+        let known = self.shared.state.of(self.operation);
         let repeats = self.attempts.load(Ordering::Relaxed).saturating_sub(1);
         if repeats > 0 {
-            instruments.retries.add(u64::from(repeats), &attributes);
+            instruments.retries.add(u64::from(repeats), &known.attributes);
         }
-        attributes.extend(self.outcome().attributes());
-        instruments.duration.record(self.begun.elapsed().as_secs_f64(), &attributes);
+        let duration = self.begun.elapsed().as_secs_f64();
+        known.with(self.outcome(), |attributes| instruments.duration.record(duration, attributes));
     }
 
     /// A content has been read, to its end or not.
     pub(crate) fn content_ended(&self, begun: Instant, outcome: Outcome) {
-        let mut attributes = self.shared.state.attributes(Some(self.operation));
-        attributes.extend(outcome.attributes());
+        let duration = begun.elapsed().as_secs_f64();
         let instruments = &self.shared.pipeline.instruments;
-        instruments.content_duration.record(begun.elapsed().as_secs_f64(), &attributes);
+        self.shared.state.of(self.operation).with(outcome, |attributes| {
+            instruments.content_duration.record(duration, attributes);
+        });
     }
 }
 

@@ -1,6 +1,8 @@
 //! What is recorded, as data: instruments and dashboards are made from it.
 
-use omni_contracts::ErrorKind;
+use std::borrow::Cow;
+
+use omni_contracts::{Contract, ErrorKind, Operation};
 
 /// One metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +52,39 @@ impl Metric {
         format!("{name}{unit}{total}")
     }
 }
+
+/// The name of the span of a call: contract and operation.
+pub(crate) fn span_name(contract: Contract, operation: Operation) -> Cow<'static, str> {
+    let known = match contract {
+        Contract::Storage => SPANS_OF_STORAGE.get(operation as usize),
+        _ => None,
+    };
+    match known {
+        Some(name) => Cow::Borrowed(name),
+        None => Cow::Owned(format!("{}.{operation}", contract.as_str())),
+    }
+}
+
+/// By operation, in the order of `Operation::ALL`.
+const SPANS_OF_STORAGE: [&str; Operation::ALL.len()] = [
+    "storage.abort_upload",
+    "storage.check",
+    "storage.complete_upload",
+    "storage.copy",
+    "storage.create_upload",
+    "storage.delete",
+    "storage.delete_many",
+    "storage.get",
+    "storage.get_ranges",
+    "storage.head",
+    "storage.list",
+    "storage.list_parts",
+    "storage.list_uploads",
+    "storage.list_versions",
+    "storage.presign",
+    "storage.put",
+    "storage.upload_part",
+];
 
 /// The contract: `storage`.
 pub(crate) const CONTRACT: &str = "omni.contract";
@@ -235,6 +270,16 @@ mod tests {
     fn outcomes_are_kinds() {
         for kind in ErrorKind::ALL {
             assert_eq!(outcome(*kind).0, kind.as_str().replace(' ', "_"));
+        }
+    }
+
+    #[test]
+    fn spans_are_named_by_contract_and_operation() {
+        for contract in Contract::ALL {
+            for operation in Operation::ALL {
+                let name = format!("{}.{operation}", contract.as_str());
+                assert_eq!(span_name(*contract, *operation), name);
+            }
         }
     }
 

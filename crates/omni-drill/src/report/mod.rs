@@ -93,7 +93,7 @@ pub struct FaultReport {
     pub rto: Times,
     /// The calls that met it, in milliseconds.
     pub met: Times,
-    /// How many clients had no success until the next fault, or the end.
+    /// How many clients had no success from then on.
     pub stranded: usize,
     /// Who was primary afterwards, where that changed.
     pub primary: Option<String>,
@@ -311,7 +311,7 @@ fn fault(
     let next = facts.done.get(place + 1).map_or(facts.ended, |next| next.began);
     let mut firsts: BTreeMap<(usize, usize), u64> = BTreeMap::new();
     for (program, ran) in calls {
-        if ran.succeeded && ran.begun >= done.began && ran.begun < next {
+        if ran.succeeded && ran.begun >= done.began {
             let first = firsts.entry((*program, ran.client)).or_insert(u64::MAX);
             *first = (*first).min(ran.ended - done.began);
         }
@@ -579,11 +579,12 @@ mod tests {
     #[test]
     fn a_client_without_success_is_no_quick_one() {
         let report = report(
-            "targets = { rto = '2s' }",
+            "targets = { rto = '8s' }",
             &recorder(),
-            vec![fault(3 * SECOND + 1), fault(3 * SECOND + 2)],
+            vec![fault(3 * SECOND + 1), fault(10 * SECOND)],
         );
-        assert_eq!((report.faults[0].stranded, report.faults[1].stranded), (1, 0));
+        assert_eq!((report.faults[0].stranded, report.faults[1].stranded), (0, 1));
+        assert_eq!(report.faults[0].rto.max, 1000.999);
         assert!(!report.is_kept());
     }
 

@@ -165,6 +165,7 @@ pub(super) async fn a_return_is_completed_by_the_next(subject: &dyn FailoverSubj
             holds(&*situation, arrived.is_ok(), "the return comes to it", ())?;
             drop(program);
             let next = ok("opening again", scene.open().await)?;
+            ok("a put after that", next.put("a", "three").await)?;
             next.until(&situation, 1, Standing::InSync).await?;
             let primary = scene.members[0].contents().await;
             equal(&*situation, &primary, &scene.members[1].contents().await)?;
