@@ -1,12 +1,13 @@
 //! The benchmarks against the peers, all contestants in one process and one run. Started by
-//! `cargo xtask bench`; writes `bench.md`, `bench-clouds.md` and `bench-builds.md` in `docs/reports`, and
-//! their data.
+//! `cargo xtask bench`; writes `bench.md`, `bench-clouds.md`, `bench-builds.md` and `failover.md` in
+//! `docs/reports`, and their data.
 //!
-//! Options: `embedded`, `clouds` or `builds` first, to run only that group; ids of cases (`B1 B4`) to run only
-//! those and write nothing; `--quick` for fewer rounds, and to write nothing. The clouds need the program
-//! rclone.
+//! Options: `embedded`, `clouds`, `builds` or `failover` first, to run only that group; ids of cases (`B1 B4`)
+//! to run only those and write nothing; `--quick` for fewer rounds, and to write nothing. The clouds need the
+//! program rclone.
 
 mod builds;
+mod failover;
 mod layers;
 mod listeners;
 mod listing;
@@ -33,7 +34,8 @@ static ALLOCATOR: &StatsAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
 const EMBEDDED: &str = "embedded";
 const CLOUDS: &str = "clouds";
 const BUILDS: &str = "builds";
-const GROUPS: &[&str] = &[EMBEDDED, CLOUDS, BUILDS];
+const FAILOVER: &str = "failover";
+const GROUPS: &[&str] = &[EMBEDDED, CLOUDS, BUILDS, FAILOVER];
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -41,6 +43,9 @@ fn main() -> ExitCode {
     if tck::worker::requested().is_some() {
         // The kit runs this program again for its checks with several processes.
         return tck::worker::serve(Arc::new(tck::subjects::Local));
+    }
+    if omni_drill::requested() {
+        return omni_drill::serve();
     }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -91,6 +96,10 @@ async fn run() -> Result<(), Failure> {
     }
     if group.is_none_or(|group| group == BUILDS) {
         report("bench-builds", builds::cases(&plan).await?)?;
+    }
+    if group.is_none_or(|group| group == FAILOVER) && plan.wants("B10") {
+        let rounds = if quick { 5 } else { 500 };
+        failover::run(rounds, only.is_empty() && !quick).await?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The server of B7 and B11: S3 in memory, in a process of its own, which is this program started again.
+//! The server of B7, B10 and B11: S3 in memory, in a process of its own, which is this program started again.
 //! The protocol is that of the crate `s3s`, which checks signatures and checksums; what is stored is here.
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,9 +18,10 @@ use md5::{Digest, Md5};
 use s3s::auth::SimpleAuth;
 use s3s::dto::{
     CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CreateMultipartUploadInput,
-    CreateMultipartUploadOutput, ETag, GetObjectInput, GetObjectOutput, HeadBucketInput,
-    HeadBucketOutput, HeadObjectInput, HeadObjectOutput, ListObjectsV2Input, ListObjectsV2Output,
-    Metadata, PutObjectInput, PutObjectOutput, StreamingBlob, UploadPartInput, UploadPartOutput,
+    CreateMultipartUploadOutput, DeleteObjectInput, DeleteObjectOutput, ETag, ETagCondition,
+    GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput,
+    HeadObjectOutput, ListObjectsV2Input, ListObjectsV2Output, Metadata, PutObjectInput,
+    PutObjectOutput, StreamingBlob, UploadPartInput, UploadPartOutput,
 };
 use s3s::service::S3ServiceBuilder;
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
@@ -98,17 +99,22 @@ pub(crate) fn requested() -> bool {
     std::env::args().nth(1).as_deref() == Some(ARGUMENT)
 }
 
-/// Serves until the process is killed, or its parent is gone. Every name is that of a bucket.
+/// Serves until the process is killed, or its parent is gone, on the port that is asked for, else on a free
+/// one. Every name is that of a bucket.
 pub(crate) async fn serve() -> Result<(), Failure> {
     let mut builder = S3ServiceBuilder::new(Store::default());
     builder.set_auth(SimpleAuth::from_single(ACCESS, SECRET));
     let service = builder.build();
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    println!("http://{}", listener.local_addr()?);
-    std::thread::spawn(|| {
-        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-        std::process::exit(0);
-    });
+    let port = std::env::args().nth(2);
+    let port = port.as_deref().map(str::parse).transpose()?;
+    let listener = TcpListener::bind(("127.0.0.1", port.unwrap_or(0))).await?;
+    if port.is_none() {
+        println!("http://{}", listener.local_addr()?);
+        std::thread::spawn(|| {
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            std::process::exit(0);
+        });
+    }
     loop {
         let (socket, _) = listener.accept().await?;
         socket.set_nodelay(true)?;
@@ -196,19 +202,31 @@ impl Store {
         objects.get(&(bucket, key)).cloned().ok_or_else(|| s3_error!(NoSuchKey))
     }
 
-    /// Stores; with `if_none_match`, only what is not there.
-    fn store(
+    /// Changes what is there, where the conditions hold; `None` for a delete.
+    fn change(
         &self,
         bucket: String,
         key: String,
-        object: Object,
+        object: Option<Object>,
+        if_match: Option<&ETagCondition>,
         if_none_match: bool,
     ) -> S3Result<()> {
         let mut objects = locked(&self.objects);
-        if if_none_match && objects.contains_key(&(bucket.clone(), key.clone())) {
-            return Err(s3_error!(PreconditionFailed));
+        let place = (bucket, key);
+        let known = objects.get(&place).map(|object| object.tag.as_str());
+        let holds = if_match
+            .and_then(ETagCondition::as_etag)
+            .is_none_or(|tag| known.is_some_and(|known| tag.as_strong() == Some(known)));
+        if !holds || if_none_match && known.is_some() {
+            return Err(match (known, if_match) {
+                (None, Some(_)) => s3_error!(NoSuchKey),
+                _ => s3_error!(PreconditionFailed),
+            });
         }
-        objects.insert((bucket, key), object);
+        match object {
+            Some(object) => drop(objects.insert(place, object)),
+            None => drop(objects.remove(&place)),
+        }
         Ok(())
     }
 }
@@ -226,8 +244,18 @@ impl S3 for Store {
             ..Object::new(content, input.content_type, input.metadata)
         };
         let e_tag = Some(ETag::Strong(object.tag.clone()));
-        self.store(input.bucket, input.key, object, input.if_none_match.is_some())?;
+        let (if_match, if_none_match) = (input.if_match.as_ref(), input.if_none_match.is_some());
+        self.change(input.bucket, input.key, Some(object), if_match, if_none_match)?;
         done(PutObjectOutput { e_tag, ..Default::default() })
+    }
+
+    async fn delete_object(
+        &self,
+        request: S3Request<DeleteObjectInput>,
+    ) -> S3Result<S3Response<DeleteObjectOutput>> {
+        let input = request.input;
+        self.change(input.bucket, input.key, None, input.if_match.as_ref(), false)?;
+        done(DeleteObjectOutput::default())
     }
 
     async fn get_object(
@@ -379,7 +407,8 @@ impl S3 for Store {
         object.tag = format!("{}-{}", hex(&sums.finalize()), parts.len());
         object.checksum = input.checksum_crc32c.clone();
         let e_tag = Some(ETag::Strong(object.tag.clone()));
-        self.store(input.bucket, input.key, object, input.if_none_match.is_some())?;
+        let (if_match, if_none_match) = (input.if_match.as_ref(), input.if_none_match.is_some());
+        self.change(input.bucket, input.key, Some(object), if_match, if_none_match)?;
         let checksum_crc32c = input.checksum_crc32c;
         done(CompleteMultipartUploadOutput { e_tag, checksum_crc32c, ..Default::default() })
     }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use omni_contracts::{Error, Result};
+use omni_contracts::{Error, Gauges, Result};
 
 use crate::error::unknown;
 use crate::{ConfigError, Section};
@@ -38,8 +38,14 @@ pub struct Registry<T: ?Sized> {
 
 type Opening<T> = Pin<Box<dyn Future<Output = Result<Arc<T>>> + Send>>;
 
-/// Opens other instances of the same configuration, for a provider that is made of them.
-pub struct Instances<T: ?Sized>(Arc<dyn Fn(String) -> Opening<T> + Send + Sync>);
+type Open<T> = dyn Fn(String) -> Opening<T> + Send + Sync;
+
+/// Opens other instances of the same configuration, for a provider that is made of them, and hears what
+/// that tells of itself.
+pub struct Instances<T: ?Sized> {
+    open: Arc<Open<T>>,
+    told: Arc<Mutex<Vec<Gauges>>>,
+}
 
 impl<T: ?Sized> Instances<T> {
     /// By this function instances are opened.
@@ -49,7 +55,7 @@ impl<T: ?Sized> Instances<T> {
         F: Fn(String) -> Opened + Send + Sync + 'static,
         Opened: Future<Output = Result<Arc<T>>> + Send + 'static,
     {
-        Self(Arc::new(move |name| Box::pin(open(name))))
+        Self { open: Arc::new(move |name| Box::pin(open(name))), told: Arc::default() }
     }
 
     /// Opens the instance of this name, with everything that stands around it.
@@ -58,13 +64,24 @@ impl<T: ?Sized> Instances<T> {
     ///
     /// `Configuration` when there is no such instance; whatever it fails with when it opens.
     pub async fn open(&self, name: &str) -> Result<Arc<T>> {
-        (self.0)(name.to_owned()).await
+        (self.open)(name.to_owned()).await
+    }
+
+    /// By this function the provider tells of itself as long as it exists, to whoever records that.
+    pub fn tell(&self, gauges: Gauges) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).push(gauges);
+    }
+
+    /// What the provider tells of itself, for who has opened it.
+    #[must_use]
+    pub fn told(&self) -> Vec<Gauges> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl<T: ?Sized> Clone for Instances<T> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self { open: Arc::clone(&self.open), told: Arc::clone(&self.told) }
     }
 }
 

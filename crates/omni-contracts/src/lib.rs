@@ -17,10 +17,12 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 mod body;
 mod call;
 mod error;
+mod gauge;
 mod pieces;
 pub mod storage;
 
 pub use body::Body;
 pub use call::{Call, Contract, Idempotency, Interceptor, Operation, Scope};
 pub use error::{BoxError, Effect, Error, ErrorKind, Result};
+pub use gauge::{Gauge, Gauges};
 pub use pieces::{Piece, Pieces};

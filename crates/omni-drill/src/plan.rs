@@ -136,7 +136,7 @@ pub enum Fault {
     Slow,
     /// Every request is answered with 429 and a wait.
     Throttle,
-    /// One bit of every answer's content is turned.
+    /// One bit of every content that is read is turned.
     Corrupt,
 }
 

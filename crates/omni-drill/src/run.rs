@@ -204,7 +204,15 @@ impl Drill<'_> {
                     let planned = &self.plan.faults[index];
                     places.insert(index, self.begin(planned.fault, &planned.on, told).await?);
                 }
-                Step::End(index) => self.end(places[&index], told).await?,
+                Step::End(index) => {
+                    let planned = &self.plan.faults[index];
+                    if self.stage.forgets(planned.fault, &planned.on)
+                        && let Err(abort) = self.wait_until_missed(&planned.on).await?
+                    {
+                        return Ok(Err(abort));
+                    }
+                    self.end(places[&index], told).await?;
+                }
             }
         }
         let rounds = self.plan.random.as_ref().map_or(0, |random| random.rounds);
@@ -253,7 +261,7 @@ impl Drill<'_> {
         if let Err(abort) = self.wait_until(Instant::now() + lasts).await? {
             return Ok(Err(abort));
         }
-        if matches!(fault, Fault::Kill | Fault::Stop)
+        if self.stage.forgets(fault, on)
             && let Err(abort) = self.wait_until_missed(on).await?
         {
             return Ok(Err(abort));

@@ -129,6 +129,12 @@ impl Stage {
         }
     }
 
+    /// Whether a server may have lost what it had, by that fault. A server of the plan may be one that
+    /// keeps it; who knows.
+    pub(crate) fn forgets(&self, fault: Fault, on: &str) -> bool {
+        matches!(fault, Fault::Kill | Fault::Stop) && self.servers.contains_key(on)
+    }
+
     /// Makes it right again.
     pub(crate) async fn end(&mut self, fault: Fault, on: &str) -> Result<()> {
         match fault {

@@ -2,6 +2,7 @@
 //! counts again. What it alone has is kept at the witness before it is replaced.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
@@ -131,7 +132,9 @@ impl Shared {
             let problem = "the object changed while it was looked at";
             return Err(Error::new(ErrorKind::Conflict, problem));
         }
-        self.witness.keep(&member.name, epoch, key, there, got.body).await
+        self.witness.keep(&member.name, epoch, key, there, got.body).await?;
+        self.conflicts.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Whether both have the same under a key, if necessary by reading it.

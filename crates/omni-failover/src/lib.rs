@@ -18,6 +18,7 @@
 
 mod bring;
 mod catchup;
+mod gauges;
 mod member;
 mod observer;
 mod provider;

@@ -13,8 +13,9 @@ use omni_contracts::storage::{
     PartNumber, Prefix, PresignRequest, PresignedUrl, PutOptions, StorageProvider, UploadId,
     UploadPage, VersionPage, Written,
 };
-use omni_contracts::{Body, Effect, Error, ErrorKind, Operation, Result};
+use omni_contracts::{Body, Effect, Error, ErrorKind, Gauges, Operation, Result};
 
+use crate::gauges::gauges;
 use crate::member::{Member, split_page, split_upload};
 use crate::record::Standing;
 use crate::settings::{FailoverSettings, Replication};
@@ -126,6 +127,13 @@ impl FailoverStorage {
             primary: held.record.primary.clone(),
             others: others.collect(),
         }
+    }
+
+    /// Tells how it stands, as the metrics `omni.failover.*`, until the last clone is dropped.
+    #[must_use]
+    pub fn gauges(&self) -> Gauges {
+        let shared = Arc::downgrade(&self.shared);
+        Arc::new(move || shared.upgrade().map(|shared| gauges(&shared)).unwrap_or_default())
     }
 
     /// What members had that nobody else has, and that was replaced when they came back.

@@ -37,6 +37,10 @@ pub(crate) struct Shared {
     pub(crate) waiting: Waiting,
     /// There is something to send, or a member to look at.
     pub(crate) wake: Arc<Notify>,
+    /// How often another member was seen to have become primary.
+    pub(crate) switches: AtomicU64,
+    /// How often something was replaced, and kept.
+    pub(crate) conflicts: AtomicU64,
 }
 
 /// What a look at the primary came to.
@@ -100,6 +104,8 @@ impl Shared {
             turns: Turns::default(),
             waiting: Waiting::default(),
             wake: Arc::default(),
+            switches: AtomicU64::new(0),
+            conflicts: AtomicU64::new(0),
         })
     }
 
@@ -126,6 +132,9 @@ impl Shared {
         self.held.send_if_modified(|known| {
             let newer = known.record.epoch <= held.record.epoch && known.version != held.version;
             if newer {
+                if known.record.primary != held.record.primary {
+                    self.switches.fetch_add(1, Ordering::Relaxed);
+                }
                 *known = Arc::clone(&held);
             }
             newer

@@ -11,7 +11,7 @@ use omni_contracts::storage::{
     ByteRange, Capabilities, Deleted, Intercepted, Key, PageToken, Part, PartNumber, Prefix,
     PresignRequest, PresignedUrl, StorageProvider, UploadId, UploadPage,
 };
-use omni_contracts::{Body, Error, ErrorKind, Interceptor, Operation, Result, Scope};
+use omni_contracts::{Body, Error, ErrorKind, Gauges, Interceptor, Operation, Result, Scope};
 use omni_layers::{LayerSettings, Layers};
 use tokio::io::AsyncRead;
 
@@ -109,9 +109,9 @@ impl Storage {
                 let part = Self::opened(config.clone(), name, parts.clone(), within.clone());
                 async move { Ok(part.await?.provider) }
             });
-            let provider = registry.open_with(section.clone(), instances).await?;
+            let provider = registry.open_with(section.clone(), instances.clone()).await?;
             section.check_required(provider.capabilities())?;
-            Ok(Self::layered(provider, layers, telemetry.as_ref(), &name))
+            Ok(Self::layered(provider, layers, telemetry.as_ref(), &name, &instances.told()))
         })
     }
 
@@ -121,10 +121,11 @@ impl Storage {
         layers: Layers,
         telemetry: Option<&Telemetry>,
         name: &str,
+        told: &[Gauges],
     ) -> Self {
         match telemetry {
             None => Self::from_provider(provider).with_interceptor(layers),
-            Some(telemetry) => telemetry.around(provider, layers, name),
+            Some(telemetry) => telemetry.around(provider, layers, name, told),
         }
     }
 

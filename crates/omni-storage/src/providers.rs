@@ -55,7 +55,9 @@ pub fn registry() -> Result<Registry<dyn StorageProvider>> {
         let witness = instances.open(&settings.witness).await?;
         let opened =
             omni_failover::FailoverStorage::open(section.name(), settings, members, witness);
-        Ok(std::sync::Arc::new(opened.await?) as _)
+        let opened = opened.await?;
+        instances.tell(opened.gauges());
+        Ok(std::sync::Arc::new(opened) as _)
     })?;
     #[cfg(feature = "gcp")]
     registry.register("gcs", |section| async move {

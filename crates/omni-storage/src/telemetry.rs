@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use omni_config::Config;
 use omni_contracts::storage::StorageProvider;
-use omni_contracts::{Contract, Result};
+use omni_contracts::{Contract, Gauges, Result};
 use omni_layers::Layers;
 use omni_telemetry::Attempts;
 
@@ -26,10 +26,14 @@ impl Telemetry {
         provider: Arc<dyn StorageProvider>,
         layers: Layers,
         name: &str,
+        told: &[Gauges],
     ) -> Storage {
         let instance = self.0.instance(Contract::Storage, name, provider.name());
         let layers = Arc::new(layers);
         instance.watch(&layers);
+        for gauges in told {
+            instance.hear(gauges);
+        }
         Storage::from_provider(provider)
             .with_interceptor(Attempts)
             .with_interceptor(layers)

@@ -9,7 +9,8 @@ use omni_contracts::Contract;
 use serde_json::{Value, json};
 
 use crate::table::{
-    ACTIVE, BREAKER, CONTENT_DURATION, CONTENT_SIZE, DURATION, LIMIT, RETRIES, USED, WAITING,
+    ACTIVE, BEHIND, BREAKER, CONFLICTS, CONTENT_DURATION, CONTENT_SIZE, DURATION, EPOCH, LIMIT,
+    Metric, RETRIES, RPO, STANDING, SWITCHES, TO_SEND, USED, WAITING,
 };
 
 /// A file, and what stands in it.
@@ -243,7 +244,41 @@ fn dashboards() -> Vec<Dashboard> {
                 .collect(),
         }
     };
-    std::iter::once(overview).chain(Contract::ALL.iter().map(of_contract)).collect()
+    let contracts = Contract::ALL.iter().map(of_contract);
+    std::iter::once(overview).chain(contracts).chain([failover()]).collect()
+}
+
+/// What is made of several instances.
+fn failover() -> Dashboard {
+    let of_member = |metric: &Metric| {
+        format!("max by (omni_instance, omni_member) ({}{})", metric.prometheus(), chosen(""))
+    };
+    let of_instance =
+        |metric: &Metric| format!("max by (omni_instance) ({}{})", metric.prometheus(), chosen(""));
+    let increase = |metric: &Metric| {
+        let series = format!("{}{}", metric.prometheus(), chosen(""));
+        format!("sum by (omni_instance) (increase({series}[$__rate_interval]))")
+    };
+    let (member, instance) = ("{{omni_instance}} {{omni_member}}", "{{omni_instance}}");
+    let panel = Panel::new;
+    Dashboard {
+        uid: "omni-failover".to_owned(),
+        title: "Omni: failover".to_owned(),
+        about: "Storages on several members: who is primary, who counts, who is behind.",
+        panels: vec![
+            panel("Members", "none", STANDING.about, vec![(of_member(STANDING), member)]),
+            panel("Switches", "short", SWITCHES.about, vec![(increase(SWITCHES), instance)]),
+            panel(
+                "Behind",
+                "s",
+                "how long what was acknowledged has been waiting to be sent, and how long it may",
+                vec![(of_member(BEHIND), member), (of_instance(RPO), "may be: {{omni_instance}}")],
+            ),
+            panel("Waiting", "short", TO_SEND.about, vec![(of_member(TO_SEND), member)]),
+            panel("Conflicts", "short", CONFLICTS.about, vec![(increase(CONFLICTS), instance)]),
+            panel("Epoch", "none", EPOCH.about, vec![(of_instance(EPOCH), instance)]),
+        ],
+    }
 }
 
 impl Dashboard {
@@ -422,6 +457,43 @@ fn alerts() -> Vec<Alert> {
             test: vec![
                 (of(&count, ok), "0+50x30"),
                 (of(&RETRIES.prometheus(), r#",omni_operation="get""#), "0+25x30"),
+            ],
+        },
+        Alert {
+            name: "OmniSwitched",
+            query: format!("max by ({BY}) (increase({}[15m]))", SWITCHES.prometheus()),
+            when: "> 0",
+            lasts: "0m",
+            severity: "warning",
+            says: "another member of {{ $labels.omni_instance }} has become primary",
+            test: vec![(of(&SWITCHES.prometheus(), ""), "0x5 1x20")],
+        },
+        Alert {
+            name: "OmniMemberOut",
+            query: format!("min by ({BY}) ({})", STANDING.prometheus()),
+            when: "< 1",
+            lasts: "5m",
+            severity: "critical",
+            says: "a member of {{ $labels.omni_instance }} is away: one less may fail",
+            test: vec![
+                (of(&STANDING.prometheus(), r#",omni_member="primary""#), "3x20"),
+                (of(&STANDING.prometheus(), r#",omni_member="standby""#), "0x20"),
+            ],
+        },
+        Alert {
+            name: "OmniBehind",
+            query: format!(
+                "max by ({BY}) ({}) / max by ({BY}) ({})",
+                BEHIND.prometheus(),
+                RPO.prometheus()
+            ),
+            when: "> 1",
+            lasts: "1m",
+            severity: "critical",
+            says: "a member of {{ $labels.omni_instance }} is further behind than targets.rpo",
+            test: vec![
+                (of(&BEHIND.prometheus(), r#",omni_member="standby""#), "60x20"),
+                (of(&RPO.prometheus(), ""), "30x20"),
             ],
         },
     ]

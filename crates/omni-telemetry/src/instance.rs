@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use omni_contracts::{Contract, Operation};
+use omni_contracts::{Contract, Gauge, Gauges, Operation};
 use omni_layers::{BreakerState, Layers, Usage};
 use opentelemetry::KeyValue;
 use opentelemetry::logs::{AnyValue, LogRecord, Logger, Severity};
@@ -11,7 +11,7 @@ use opentelemetry::logs::{AnyValue, LogRecord, Logger, Severity};
 use crate::calls::Calls;
 use crate::pipeline::Pipeline;
 use crate::record::Outcome;
-use crate::table::{CONTRACT, DIRECTION, INSTANCE, OPERATION, PROVIDER, STATE};
+use crate::table::{CONTRACT, DIRECTION, INSTANCE, MEMBER, OPERATION, PROVIDER, STATE};
 
 /// One configured instance, such as `storage.main`. Cheap to clone; clones count together.
 #[derive(Clone, Debug)]
@@ -32,6 +32,16 @@ impl Instance {
     }
 }
 
+impl Instance {
+    /// Records what the provider tells of itself, as far as it is in [`METRICS`](crate::METRICS), as long
+    /// as it exists.
+    pub fn hear(&self, gauges: &Gauges) {
+        let mut told = self.0.state.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.retain(|gauges| !gauges().is_empty());
+        told.push(Arc::clone(gauges));
+    }
+}
+
 /// An instance, and where what is recorded of it goes.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -41,7 +51,6 @@ pub(crate) struct Shared {
 
 /// What is known of an instance. It does not hold the pipeline: who reads metrics may be the last who
 /// holds it.
-#[derive(Debug)]
 pub(crate) struct State {
     pub(crate) contract: Contract,
     pub(crate) name: Arc<str>,
@@ -52,6 +61,8 @@ pub(crate) struct State {
     /// Where the breaker stood when it was last looked at.
     breaker: AtomicU8,
     operations: [OnceLock<OfOperation>; Operation::ALL.len()],
+    /// What the provider tells of itself.
+    told: Mutex<Vec<Gauges>>,
 }
 
 /// The attributes of an operation, made once: alone, and with what is most often added.
@@ -81,6 +92,12 @@ pub(crate) struct Fullness {
     pub(crate) breaker: Option<BreakerState>,
 }
 
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
 impl State {
     pub(crate) fn new(contract: Contract, name: &str, provider: &str) -> Self {
         Self {
@@ -91,6 +108,7 @@ impl State {
             layers: Mutex::default(),
             breaker: AtomicU8::new(0),
             operations: Default::default(),
+            told: Mutex::default(),
         }
     }
 
@@ -116,6 +134,20 @@ impl State {
                 attributes,
             }
         })
+    }
+
+    /// What the provider tells under a name, with its attributes. Of several that are opened under the same
+    /// name, what the last one tells.
+    pub(crate) fn told(&self, name: &str) -> Vec<(f64, Vec<KeyValue>)> {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let last = told.iter().rev().map(|gauges| gauges()).find(|gauges| !gauges.is_empty());
+        let named = last.into_iter().flatten().filter(|gauge| gauge.name == name);
+        let with_attributes = |gauge: Gauge| {
+            let mut attributes = self.attributes();
+            attributes.extend(gauge.part.map(|part| KeyValue::new(MEMBER, part)));
+            (gauge.value, attributes)
+        };
+        named.map(with_attributes).collect()
     }
 
     /// Calls that are not answered yet.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use omni_config::Config;
 use omni_contracts::{Contract, Error, ErrorKind, Result};
 use opentelemetry::global::{self, BoxedTracer};
-use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider};
+use opentelemetry::metrics::{AsyncInstrument, Counter, Histogram, Meter, MeterProvider};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::logs::{SdkLogger, SdkLoggerProvider};
@@ -18,8 +18,8 @@ use crate::instance::{Instance, Shared, State};
 use crate::otlp;
 use crate::settings::{Export, TelemetrySettings};
 use crate::table::{
-    ACTIVE, BREAKER, BUCKETS, CONTENT_DURATION, CONTENT_SIZE, DURATION, LIMIT, Metric, RETRIES,
-    USED, WAITING,
+    ACTIVE, BREAKER, BUCKETS, CONTENT_DURATION, CONTENT_SIZE, DURATION, Instrument, LIMIT, Metric,
+    RETRIES, TOLD, USED, WAITING,
 };
 
 /// How long the last sending may take.
@@ -264,6 +264,28 @@ fn observe(meter: &Meter, instances: &Instances) {
     gauge(LIMIT, |state| state.fullness().places.map(|places| places.limit));
     gauge(WAITING, |state| state.fullness().places.map(|places| places.waiting));
     gauge(BREAKER, |state| state.fullness().breaker.map(|state| state as usize));
+    for metric in TOLD {
+        hear(meter, metric, instances);
+    }
+}
+
+/// Tells what the providers tell of themselves when metrics are read.
+fn hear(meter: &Meter, metric: &'static Metric, instances: &Instances) {
+    let known = Arc::downgrade(instances);
+    let read = move |observer: &dyn AsyncInstrument<f64>| {
+        let told = values(&known, |state| Some(state.told(metric.name)));
+        for (value, attributes) in told.into_iter().flat_map(|(told, _)| told) {
+            observer.observe(value, &attributes);
+        }
+    };
+    let (name, unit, about) = (metric.name, metric.unit, metric.about);
+    if metric.instrument == Instrument::Counter {
+        let counter = meter.f64_observable_counter(name).with_unit(unit).with_description(about);
+        counter.with_callback(read).build();
+    } else {
+        let gauge = meter.f64_observable_gauge(name).with_unit(unit).with_description(about);
+        gauge.with_callback(read).build();
+    }
 }
 
 /// A value of each instance that exists and has one, with its attributes.

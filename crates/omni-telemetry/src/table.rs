@@ -112,6 +112,8 @@ pub(crate) const SIZE: &str = "omni.size";
 pub(crate) const RESOURCE: &str = "omni.resource";
 /// What the error says.
 pub(crate) const MESSAGE: &str = "exception.message";
+/// A member of what is made of several instances.
+pub(crate) const MEMBER: &str = "omni.member";
 /// Where a circuit breaker stands.
 pub(crate) const STATE: &str = "omni.breaker.state";
 
@@ -143,12 +145,14 @@ pub const ATTRIBUTES: &[Attribute] = &[
     attribute(ATTEMPT, "on events: which attempt, from 1"),
     attribute(EFFECT, "of failures that may have changed something: `yes` or `unknown`"),
     attribute(SIZE, "on spans: the bytes of the payload, where known"),
+    attribute(MEMBER, "the name of a member, of `omni.failover.*`"),
     attribute(STATE, "on log records: `closed`, `half_open` or `open`"),
     Attribute { asked_for: true, ..attribute(RESOURCE, "on spans: the key or prefix") },
     Attribute { asked_for: true, ..attribute(MESSAGE, "on log records: what the error says") },
 ];
 
 const OF_INSTANCE: &[&str] = &[CONTRACT, PROVIDER, INSTANCE];
+const OF_MEMBER: &[&str] = &[CONTRACT, PROVIDER, INSTANCE, MEMBER];
 const OF_OUTCOME: &[&str] = &[CONTRACT, OPERATION, PROVIDER, INSTANCE, OUTCOME, ERROR_TYPE];
 
 pub(crate) const DURATION: &Metric = &METRICS[0];
@@ -160,6 +164,16 @@ pub(crate) const USED: &Metric = &METRICS[5];
 pub(crate) const LIMIT: &Metric = &METRICS[6];
 pub(crate) const WAITING: &Metric = &METRICS[7];
 pub(crate) const BREAKER: &Metric = &METRICS[8];
+pub(crate) const EPOCH: &Metric = &METRICS[9];
+pub(crate) const SWITCHES: &Metric = &METRICS[10];
+pub(crate) const CONFLICTS: &Metric = &METRICS[11];
+pub(crate) const RPO: &Metric = &METRICS[12];
+pub(crate) const STANDING: &Metric = &METRICS[13];
+pub(crate) const TO_SEND: &Metric = &METRICS[14];
+pub(crate) const BEHIND: &Metric = &METRICS[15];
+
+/// Those that providers tell of themselves.
+pub(crate) const TOLD: &[&Metric] = &[EPOCH, SWITCHES, CONFLICTS, RPO, STANDING, TO_SEND, BEHIND];
 
 /// Every metric.
 pub const METRICS: &[Metric] = &[
@@ -225,6 +239,55 @@ pub const METRICS: &[Metric] = &[
         unit: "{state}",
         about: "where the circuit breaker stands: 0 closed, 1 half open, 2 open",
         attributes: OF_INSTANCE,
+    },
+    Metric {
+        name: "omni.failover.epoch",
+        instrument: Instrument::Gauge,
+        unit: "{epoch}",
+        about: "the epoch of the record: every change of a member's standing is a new one",
+        attributes: OF_INSTANCE,
+    },
+    Metric {
+        name: "omni.failover.switches",
+        instrument: Instrument::Counter,
+        unit: "{switch}",
+        about: "how often this program has seen another member become primary",
+        attributes: OF_INSTANCE,
+    },
+    Metric {
+        name: "omni.failover.conflicts",
+        instrument: Instrument::Counter,
+        unit: "{object}",
+        about: "what this program has kept before it was replaced at a member that came back",
+        attributes: OF_INSTANCE,
+    },
+    Metric {
+        name: "omni.failover.rpo",
+        instrument: Instrument::Gauge,
+        unit: "s",
+        about: "how far a member may be behind; none where nothing waits",
+        attributes: OF_INSTANCE,
+    },
+    Metric {
+        name: "omni.failover.standing",
+        instrument: Instrument::Gauge,
+        unit: "{standing}",
+        about: "where a member stands: 0 out, 1 joining, 2 in sync or following, 3 primary",
+        attributes: OF_MEMBER,
+    },
+    Metric {
+        name: "omni.failover.waiting",
+        instrument: Instrument::Gauge,
+        unit: "{key}",
+        about: "keys that wait to be sent to a member, of which this program knows",
+        attributes: OF_MEMBER,
+    },
+    Metric {
+        name: "omni.failover.behind",
+        instrument: Instrument::Gauge,
+        unit: "s",
+        about: "how long the oldest of them has been waiting; 0 when none does",
+        attributes: OF_MEMBER,
     },
 ];
 

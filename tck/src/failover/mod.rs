@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use omni_contracts::Gauge;
 use omni_contracts::storage::StorageProvider;
 use omni_failover::FailoverSettings;
 use tokio::time::timeout;
@@ -39,6 +40,11 @@ pub trait FailoverSubject: Send + Sync + 'static {
     /// The failover, as the application sees it.
     fn opened(&self, failover: Arc<dyn StorageProvider>) -> Arc<dyn StorageProvider> {
         failover
+    }
+
+    /// What it tells of itself.
+    fn told(&self, gauges: Vec<Gauge>) -> Vec<Gauge> {
+        gauges
     }
 }
 

@@ -264,6 +264,16 @@ impl<'a> Scene<'a> {
         self.open_with(self.settings()).await
     }
 
+    /// What a program tells under a name: of a member, or of the whole.
+    pub(super) fn told(&self, program: &Program, name: &str, member: Option<usize>) -> Option<f64> {
+        let gauges = self.subject.told((program.failover.gauges())());
+        let part = member.map(|member| NAMES[member]);
+        gauges
+            .into_iter()
+            .find(|gauge| gauge.name == name && gauge.part.as_deref() == part)
+            .map(|gauge| gauge.value)
+    }
+
     pub(super) async fn open_with(&self, settings: FailoverSettings) -> Result<Program> {
         let way: Vec<_> = self.members.iter().map(|_| Actor::new()).collect();
         let members = self.members.iter().zip(&way).enumerate();

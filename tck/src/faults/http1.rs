@@ -57,6 +57,13 @@ impl Message {
         }
     }
 
+    /// Whether it is a listing, or an error: those have no checksum at any service, and are whole where
+    /// there is TLS.
+    pub(super) fn is_a_description(&self) -> bool {
+        let kind = self.field("content-type").unwrap_or_default();
+        kind.contains("xml") || kind.contains("json")
+    }
+
     /// Whether the connection ends with this answer.
     pub(super) fn closes(&self) -> bool {
         let asked =

@@ -31,7 +31,7 @@ pub enum Fault {
     ShortenAnswer,
     /// The answer comes slowly, in pieces.
     SlowAnswer,
-    /// One bit of the answer's content is turned.
+    /// One bit of the answer's content is turned, unless it is a listing or an error.
     SpoilAnswer,
 }
 

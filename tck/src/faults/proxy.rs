@@ -216,7 +216,7 @@ async fn exchange(
         exchange.took = asked.elapsed();
     });
     redirect(&mut answer.head, shared);
-    if fault == Fault::SpoilAnswer {
+    if fault == Fault::SpoilAnswer && !answer.is_a_description() {
         answer.spoil();
     }
     // Half of the content, or of the head where there is none.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use omni_contracts::storage::{
     Capabilities, Capability, Deleted, Key, StorageProvider, Version, WriteCondition, Written,
 };
-use omni_contracts::{Body, Effect, ErrorKind, Result};
+use omni_contracts::{Body, Effect, ErrorKind, Gauge, Result};
 use omni_failover::{FailoverSettings, Replication};
 
 use super::Mutant;
@@ -28,6 +28,7 @@ pub struct FailoverMutant {
     settings: fn(FailoverSettings) -> FailoverSettings,
     place: Place,
     sabotage: Sabotage,
+    told: fn(Vec<Gauge>) -> Vec<Gauge>,
 }
 
 /// Where the sabotage is.
@@ -56,7 +57,17 @@ impl std::fmt::Debug for FailoverMutant {
 impl FailoverMutant {
     const fn at(place: Place, mutant: Mutant) -> Self {
         let Mutant { clause, name, wrong, sabotage, .. } = mutant;
-        Self { clause, name, wrong, settings: |settings| settings, place, sabotage }
+        let (settings, told): (fn(_) -> _, fn(_) -> _) = (|settings| settings, |told| told);
+        Self { clause, name, wrong, settings, place, sabotage, told }
+    }
+
+    const fn tells(
+        name: &'static str,
+        wrong: &'static str,
+        told: fn(Vec<Gauge>) -> Vec<Gauge>,
+    ) -> Self {
+        let mutant = Self::at(Place::Nowhere, Mutant::new("FAI-050", name, wrong));
+        Self { told, ..mutant }
     }
 
     const fn with(mut self, settings: fn(FailoverSettings) -> FailoverSettings) -> Self {
@@ -99,6 +110,10 @@ impl FailoverSubject for FailoverMutant {
 
     fn opened(&self, failover: Arc<dyn StorageProvider>) -> Arc<dyn StorageProvider> {
         self.around(failover, self.place == Place::Outside)
+    }
+
+    fn told(&self, gauges: Vec<Gauge>) -> Vec<Gauge> {
+        (self.told)(gauges)
     }
 }
 
@@ -434,4 +449,22 @@ const MUTANTS: &[FailoverMutant] = &[
         Mutant::new("FAI-047", "is_never_done", "what was sent is noted for ever")
             .delete(|_, _| Box::pin(async { Ok(Deleted::new(Some(true))) })),
     ),
+    FailoverMutant::tells("says_all_is_well", "who is out counts", |mut gauges| {
+        let standings = gauges.iter_mut().filter(|gauge| gauge.name.ends_with("standing"));
+        standings.for_each(|gauge| gauge.value = gauge.value.max(2.0));
+        gauges
+    }),
+    FailoverMutant::tells("counts_no_switch", "switches are not counted", |mut gauges| {
+        let switches = gauges.iter_mut().filter(|gauge| gauge.name.ends_with("switches"));
+        switches.for_each(|gauge| gauge.value = 0.0);
+        gauges
+    }),
+    FailoverMutant::tells("hides_the_lag", "nothing waits", |mut gauges| {
+        gauges.retain(|gauge| !gauge.name.ends_with("behind"));
+        gauges
+    }),
+    FailoverMutant::tells("has_no_limit", "how far behind is allowed is not told", |mut gauges| {
+        gauges.retain(|gauge| !gauge.name.ends_with("rpo"));
+        gauges
+    }),
 ];

@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use omni_config::Config;
-use omni_contracts::Result;
 use omni_contracts::storage::StorageProvider;
+use omni_contracts::{Gauges, Result};
 use omni_layers::Layers;
 
 use crate::Storage;
@@ -25,7 +25,13 @@ impl Telemetry {
         Err(config.wrong_table("telemetry", problem).into())
     }
 
-    pub(crate) fn around(&self, _: Arc<dyn StorageProvider>, _: Layers, _: &str) -> Storage {
+    pub(crate) fn around(
+        &self,
+        _: Arc<dyn StorageProvider>,
+        _: Layers,
+        _: &str,
+        _: &[Gauges],
+    ) -> Storage {
         match self.0 {}
     }
 }

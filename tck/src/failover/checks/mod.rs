@@ -5,6 +5,7 @@ mod opening;
 mod replication;
 mod returning;
 mod switching;
+mod told;
 
 use super::{FailoverCheck, check};
 
@@ -42,4 +43,5 @@ pub(super) const CHECKS: &[FailoverCheck] = &[
     check!("FAI-045", returning::a_return_is_completed_by_the_next),
     check!("FAI-046", returning::writes_during_a_return_arrive),
     check!("FAI-047", returning::a_member_returns_under_load),
+    check!("FAI-050", told::gauges_are_the_status),
 ];
