@@ -63,6 +63,21 @@ fn config(protocol: &str, endpoint: &str) -> Config {
         provider = "flaky"
         layers = {{ concurrency = 4, retry = {{ first_wait = "1ms", longest_wait = "1ms" }} }}
 
+        [default.storage.ha]
+        provider = "failover"
+        members = ["first", "second"]
+        witness = "witness"
+        replication = "async"
+
+        [default.storage.first]
+        provider = "memory"
+
+        [default.storage.second]
+        provider = "memory"
+
+        [default.storage.witness]
+        provider = "memory"
+
         [default.telemetry]
         protocol = "{protocol}"
         endpoint = "{endpoint}"
@@ -101,16 +116,18 @@ async fn some_calls(storage: &Storage) {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_query_is_answered() {
     let collector = Collector::start().await.unwrap();
-    let open = async |protocol, endpoint| {
-        Storage::from_config_with(&config(protocol, endpoint), "main", &registry()).await.unwrap()
+    let open = async |protocol, endpoint, name| {
+        Storage::from_config_with(&config(protocol, endpoint), name, &registry()).await.unwrap()
     };
-    let by_grpc = open("grpc", collector.grpc()).await;
-    let by_http = open("http", collector.http()).await;
+    let by_grpc = open("grpc", collector.grpc(), "main").await;
+    let by_http = open("http", collector.http(), "main").await;
+    let on_members = open("http", collector.http(), "ha").await;
     assert_eq!(by_http.layers().first(), Some(&"telemetry"));
     let working = tokio::spawn(async move {
         loop {
             some_calls(&by_grpc).await;
             some_calls(&by_http).await;
+            some_calls(&on_members).await;
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     });

@@ -302,6 +302,17 @@ const MUTANTS: &[TelemetryMutant] = &[
         let mut points = all.points.iter_mut().filter(|point| point.metric == DURATION);
         points.by_ref().take(1).for_each(|point| point.count -= 1);
     }),
+    records("OBS-018", "is_deaf", "what providers tell is not recorded", |all| {
+        all.points.retain(|point| !point.metric.starts_with("omni.failover."));
+    }),
+    records("OBS-018", "mixes_members", "members are not told apart", |all| {
+        for point in &mut all.points {
+            point.attributes.remove("omni.member");
+        }
+    }),
+    records("OBS-018", "is_never_away", "a member that is out stands where it stood", |all| {
+        on_points(all, "omni.failover.standing", |standing| standing.max(1.0));
+    }),
     records("OBS-017", "counts_by_key", "the key is an attribute of metrics", |all| {
         for point in &mut all.points {
             point.attributes.insert("omni.resource".to_owned(), "key-1".to_owned());

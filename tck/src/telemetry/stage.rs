@@ -5,7 +5,7 @@ use std::sync::Arc;
 use omni_contracts::storage::{
     DeleteOptions, GetOptions, Key, ListRequest, PutOptions, StorageProvider,
 };
-use omni_contracts::{Body, Error, Result};
+use omni_contracts::{Body, Contract, Error, Gauges, Result};
 use omni_layers::{LayerSettings, Layers};
 use omni_provider_memory::MemoryStorage;
 use omni_telemetry::Telemetry;
@@ -13,9 +13,9 @@ use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 
-use super::TelemetrySubject;
 use super::recorded::{Keeper, Recorded};
-use crate::layers::scene::{Step, scripted};
+use super::{INSTANCE, TelemetrySubject};
+use crate::layers::scene::{NAME, Step, scripted};
 
 /// Layers that repeat at once, and only when a check wants it.
 const LAYERS: &str = r#"
@@ -43,7 +43,7 @@ pub(super) struct Stage<'a> {
     keeper: Keeper,
     pub(super) traces: SdkTracerProvider,
     metrics: SdkMeterProvider,
-    _telemetry: Telemetry,
+    telemetry: Telemetry,
     /// Beside layers and telemetry.
     pub(super) inner: MemoryStorage,
     /// Through them.
@@ -84,7 +84,13 @@ impl<'a> Stage<'a> {
         let logs = SdkLoggerProvider::builder().with_simple_exporter(keeper.clone()).build();
         let telemetry = Telemetry::with_providers(traces.clone(), metrics.clone(), logs, keys);
         let store = subject.around(&telemetry, of(layers), provider);
-        Self { subject, keeper, traces, metrics, _telemetry: telemetry, inner, store }
+        Self { subject, keeper, traces, metrics, telemetry, inner, store }
+    }
+
+    /// From now on the provider tells that of itself.
+    pub(super) fn tells(&self, gauges: &Gauges) {
+        let instance = self.telemetry.instance(Contract::Storage, INSTANCE, NAME);
+        instance.hear(gauges);
     }
 
     /// What was recorded until now.

@@ -1,13 +1,13 @@
 //! Metrics: what is counted and timed, and by which attributes.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use omni_contracts::storage::{ByteRange, GetOptions, Intercepted, PutOptions, WriteCondition};
-use omni_contracts::{Body, Call, ErrorKind, Interceptor, Operation, Result, Scope};
+use omni_contracts::{Body, Call, ErrorKind, Gauge, Gauges, Interceptor, Operation, Result, Scope};
 use omni_telemetry::{ATTRIBUTES, METRICS};
 
 use super::{CORRUPT, DURATION, has, same};
@@ -265,6 +265,37 @@ pub(super) async fn counts_are_those_of_the_calls(subject: &dyn TelemetrySubject
         *counts.entry((of("omni.operation"), of("omni.outcome"))).or_default() += point.count;
     }
     same("the values of thousands of calls", &tally, &counts)
+}
+
+pub(super) async fn what_is_told_is_recorded(subject: &dyn TelemetrySubject) -> Outcome {
+    let stage = Stage::new(subject, &[DONE]);
+    let seen = |metric: &str, also: &[(&str, &str)]| {
+        let selection = [&[("omni.instance", INSTANCE)], also].concat();
+        stage.recorded().sum(metric, &selection)
+    };
+    let standing = |member: &str| seen("omni.failover.standing", &[("omni.member", member)]);
+    same("the standing of a member, of a provider that has none", None, standing("a"))?;
+    let value = Arc::new(Mutex::new(3.0));
+    let known = Arc::downgrade(&value);
+    let gauges: Gauges = Arc::new(move || {
+        let Some(value) = known.upgrade() else { return Vec::new() };
+        let value = *value.lock().unwrap_or_else(PoisonError::into_inner);
+        vec![
+            Gauge::of("omni.failover.standing", &Arc::from("a"), value),
+            Gauge::of("omni.failover.standing", &Arc::from("b"), 1.0),
+            Gauge::new("omni.failover.switches", 4.0),
+            Gauge::new("omni.failover.unheard_of", 1.0),
+        ]
+    });
+    stage.tells(&gauges);
+    same("the standing of a member", Some(3.0), standing("a"))?;
+    same("the standing of another", Some(1.0), standing("b"))?;
+    same("switches", Some(4.0), seen("omni.failover.switches", &[]))?;
+    same("what is no metric", None, seen("omni.failover.unheard_of", &[]))?;
+    *value.lock().unwrap_or_else(PoisonError::into_inner) = 0.0;
+    same("the standing of a member that went away", Some(0.0), standing("a"))?;
+    drop(value);
+    same("the standing of a member, of a provider that is gone", None, standing("a"))
 }
 
 pub(super) async fn attributes_are_known(subject: &dyn TelemetrySubject) -> Outcome {

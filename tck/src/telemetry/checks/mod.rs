@@ -27,6 +27,7 @@ pub(super) const CHECKS: &[TelemetryCheck] = &[
     check!("OBS-015", counts::saturation_is_read),
     check!("OBS-016", counts::counts_are_those_of_the_calls),
     check!("OBS-017", counts::attributes_are_known),
+    check!("OBS-018", counts::what_is_told_is_recorded),
     check!("OBS-020", secrets::failures_are_logged),
     check!("OBS-021", secrets::breakers_are_logged),
     check!("OBS-030", secrets::secrets_are_kept),
