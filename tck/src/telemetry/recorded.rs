@@ -189,6 +189,16 @@ impl PushMetricExporter for Keeper {
                         add(attributes(point.attributes()), point.count(), point.sum());
                     });
                 }
+                AggregatedMetrics::F64(MetricData::Gauge(data)) => {
+                    data.data_points().for_each(|point| {
+                        add(attributes(point.attributes()), 1, point.value());
+                    });
+                }
+                AggregatedMetrics::F64(MetricData::Sum(data)) => {
+                    data.data_points().for_each(|point| {
+                        add(attributes(point.attributes()), 1, point.value());
+                    });
+                }
                 AggregatedMetrics::U64(MetricData::Sum(data)) => {
                     data.data_points().for_each(|point| {
                         add(attributes(point.attributes()), 1, point.value() as f64);

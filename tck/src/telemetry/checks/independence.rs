@@ -157,8 +157,10 @@ pub(super) async fn queries_name_what_is_recorded(subject: &dyn TelemetrySubject
     same("that there are queries", true, queries.len() > 10)?;
     for query in queries {
         let mut found = 0;
-        // What begins with `omni_client_` is a metric; the labels in braces after it are its attributes.
-        for (at, _) in query.match_indices("omni_client_") {
+        // What begins so is a metric; the labels in braces after it are its attributes.
+        let beginnings = ["omni_client_", "omni_failover_"];
+        let places = beginnings.into_iter().flat_map(|begins| query.match_indices(begins));
+        for (at, _) in places {
             let rest = &query[at..];
             let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
             let (series, rest) = rest.split_at(end.unwrap_or(rest.len()));
