@@ -1,6 +1,7 @@
 //! The clauses of `docs/spec/faults.md`, kept by the providers that speak over a network; and who tests
 //! their rules: each mutant must be found out by the rule of its clause. `OMNI_BLESS=1` writes
-//! `docs/reports/fault-mutants.md` anew; `OMNI_TCK_SEED` and `OMNI_TCK_SHARE` are as for `certify`.
+//! `docs/reports/fault-mutants.md` anew; `OMNI_TCK_SEED` and `OMNI_TCK_SHARE` are as for `certify`;
+//! `OMNI_TCK_FAULTS=10000` tries at least so many operations with two or three faults on each provider.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -19,7 +20,8 @@ fn main() -> ExitCode {
         Trial::test("report_is_current", report_is_current),
     ];
     let seed = number("OMNI_TCK_SEED").unwrap_or(1.0) as u64;
-    let share = number("OMNI_TCK_SHARE");
+    let most = number("OMNI_TCK_FAULTS");
+    let share = number("OMNI_TCK_SHARE").or(most.map(|_| 1.0));
     eprintln!("seed {seed}");
     let runs: Vec<_> = networked()
         .into_iter()
@@ -27,6 +29,10 @@ fn main() -> ExitCode {
             let share = share.unwrap_or(usual);
             let mut options = FaultOptions { share, ..FaultOptions::all(seed) };
             options.faults.retain(|fault| !untold.contains(fault));
+            if let Some(most) = most {
+                // With layers and without.
+                options.pairs = (most / (2 * options.operations.len()) as f64).ceil() as usize;
+            }
             Arc::new(Run { subject, options, noted: OnceLock::new() })
         })
         .collect();

@@ -301,7 +301,7 @@ impl Plan {
         // What says whose content it is needs room; the rest is to be kept in memory.
         within("size", size, 64, 64 << 20)?;
         for (name, server) in &self.servers {
-            if server.emulator.is_some() == !server.command.is_empty() {
+            if server.emulator.is_some() != server.command.is_empty() {
                 return Err(format!("servers.{name} needs either `emulator` or `command`"));
             }
             if server.emulator.is_some() && !server.settings.is_empty() {

@@ -100,10 +100,10 @@ fn drawing(page: &mut String, report: &Report) -> fmt::Result {
     let count = timeline.succeeded.len().max(1) as f64;
     let seconds = count * timeline.step as f64 / 1000.0;
     let across = |at: f64| (at / seconds * WIDTH).clamp(0.0, WIDTH);
-    write!(
+    writeln!(
         page,
         "<h2>Course</h2><svg viewBox=\"0 0 {WIDTH} {:.0}\" role=\"img\" \
-         aria-label=\"calls and their times over time\">\n",
+         aria-label=\"calls and their times over time\">",
         2.0 * (HEIGHT + GAP)
     )?;
     for fault in &report.faults {

@@ -1,14 +1,15 @@
 //! Return: FAI-040 to FAI-047.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use omni_contracts::Operation;
 use omni_contracts::storage::{DeleteOptions, GetOptions, Key, StorageProvider};
-use omni_failover::Standing;
+use omni_contracts::{ErrorKind, Operation};
+use omni_failover::{Observer, Standing};
 
 use super::super::scene::{Moment, Mood, Scene, eventually};
 use crate::Outcome;
-use crate::check::{equal, holds, ok};
+use crate::check::{equal, fails_with, holds, ok};
 use crate::failover::FailoverSubject;
 
 pub(super) async fn a_member_returns_with_everything(subject: &dyn FailoverSubject) -> Outcome {
@@ -91,7 +92,24 @@ pub(super) async fn conflicts_are_kept_and_listed(subject: &dyn FailoverSubject)
         equal("what is kept", &expected.into(), &ok("what is kept", content)?)?;
     }
     let primary = scene.members[1].contents().await;
-    equal(situation, &primary, &scene.members[0].contents().await)
+    equal(situation, &primary, &scene.members[0].contents().await)?;
+    // Who is none of the programs sees the same, and can forget it.
+    let witness = Arc::new(scene.witness.store.clone());
+    let observer = ok("observing", Observer::new("main", &scene.settings(), witness))?;
+    equal("what is observed", &conflicts, &ok("observing", observer.conflicts().await)?)?;
+    let status = ok("observing", observer.status().await)?;
+    equal("what is observed", &Some(program.failover.status()), &status)?;
+    for conflict in &conflicts {
+        ok("forgetting", observer.forget(conflict).await)?;
+    }
+    let left = ok("conflicts", program.failover.conflicts().await)?;
+    equal("what was forgotten", &Vec::new(), &left)?;
+    for conflict in &conflicts {
+        let place = Key::native(&conflict.content);
+        let got = scene.witness.store.get(&place, &GetOptions::default()).await;
+        fails_with("the content of what was forgotten", ErrorKind::NotFound, got.map(drop))?;
+    }
+    Ok(())
 }
 
 pub(super) async fn old_objects_are_no_conflicts(subject: &dyn FailoverSubject) -> Outcome {
