@@ -111,6 +111,8 @@ pub(crate) struct Recorder {
     pub(crate) acknowledged: u64,
     /// The highest number of a content.
     pub(crate) highest: u64,
+    /// When the last call of each client was begun that succeeded.
+    succeeded: BTreeMap<usize, u64>,
 }
 
 impl Recorder {
@@ -125,6 +127,7 @@ impl Recorder {
             examples: BTreeMap::new(),
             acknowledged: 0,
             highest: 0,
+            succeeded: BTreeMap::new(),
         }
     }
 
@@ -145,6 +148,9 @@ impl Recorder {
         // A program says what it begins before it does.
         let Some(begun) = self.pending.remove(&ended.client) else { return };
         let succeeded = self.judge(begun, ended);
+        if succeeded {
+            self.succeeded.insert(begun.client, begun.at);
+        }
         self.ran.push(Ran {
             client: begun.client,
             call: begun.call,
@@ -152,6 +158,11 @@ impl Recorder {
             ended: ended.at,
             succeeded,
         });
+    }
+
+    /// Whether so many clients had success with a call that was begun since then.
+    pub(crate) fn have_success_since(&self, moment: u64, clients: usize) -> bool {
+        self.succeeded.values().filter(|begun| **begun >= moment).count() >= clients
     }
 
     /// The program was killed: what it waited for is in doubt.

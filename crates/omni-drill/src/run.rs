@@ -29,6 +29,9 @@ const TICK: Duration = Duration::from_millis(20);
 /// How often the record of the failover is read.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// How long clients may take to have success after the last fault.
+const SUCCESS: Duration = Duration::from_secs(60);
+
 /// How long members may take to return where no target says it.
 const RETURNING: Duration = Duration::from_secs(120);
 
@@ -224,7 +227,26 @@ impl Drill<'_> {
         if let Err(abort) = self.wait_until(self.begun + self.plan.load.lasts).await? {
             return Ok(Err(abort));
         }
-        self.wait_for_return().await
+        if let Err(abort) = self.wait_for_return().await? {
+            return Ok(Err(abort));
+        }
+        self.wait_for_success().await
+    }
+
+    /// Waits until every client has had success after the last fault.
+    async fn wait_for_success(&mut self) -> Result<std::result::Result<(), Abort>> {
+        let last = self.done.iter().map(|done| done.began).max().unwrap_or_default();
+        let clients = self.plan.load.clients;
+        let deadline = Instant::now() + SUCCESS;
+        while Instant::now() < deadline
+            && !self.heard.iter().all(|heard| heard.recorder().have_success_since(last, clients))
+        {
+            if let Some(why) = self.gives_up()? {
+                return Ok(Err(Abort(why)));
+            }
+            sleep(TICK).await;
+        }
+        Ok(Ok(()))
     }
 
     /// A fault at a random moment, of random length.

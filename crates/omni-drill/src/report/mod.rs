@@ -384,9 +384,7 @@ fn targets(plan: &Plan, facts: &Facts, report: &Report) -> Vec<Target> {
         let stranded: usize = report.faults.iter().map(|fault| fault.stranded).sum();
         let mut seen = format!("{:.0} ms, p99 {:.0} ms", report.rto.max, report.rto.p99);
         if stranded > 0 {
-            seen.push_str(&format!(
-                "; {stranded} times a client had no success before the next fault"
-            ));
+            seen.push_str(&format!("; {stranded} times a client had no success any more"));
         }
         let kept = stranded == 0 && within(report.rto.max, rto);
         demand("rto", words(rto), seen, kept);
