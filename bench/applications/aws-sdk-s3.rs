@@ -1,3 +1,5 @@
+//! B14: an application on aws-sdk-s3.
+
 #[tokio::main]
 async fn main() -> Result<(), aws_sdk_s3::Error> {
     let settings = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;

@@ -1,3 +1,5 @@
+//! B14: an application on azure_storage_blob.
+
 #[tokio::main]
 async fn main() -> azure_core::Result<()> {
     let url = azure_core::http::Url::parse("https://account.blob.core.windows.net/")?;

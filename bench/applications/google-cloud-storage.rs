@@ -1,3 +1,5 @@
+//! B14: an application on google-cloud-storage.
+
 type Failure = Box<dyn std::error::Error>;
 
 #[tokio::main]

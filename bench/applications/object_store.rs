@@ -1,3 +1,5 @@
+//! B14: an application on object_store.
+
 use object_store::ObjectStoreExt;
 
 #[tokio::main]

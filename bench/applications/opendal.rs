@@ -1,3 +1,5 @@
+//! B14: an application on opendal.
+
 #[tokio::main]
 async fn main() -> opendal::Result<()> {
     let files = opendal::services::Fs::default().root("files");

@@ -3,8 +3,8 @@
 //! `docs/reports`, and their data.
 //!
 //! Options: `embedded`, `clouds`, `builds` or `failover` first, to run only that group; ids of cases (`B1 B4`)
-//! to run only those and write nothing; `--quick` for fewer rounds, and to write nothing. The clouds need the
-//! program rclone.
+//! to run only those and write nothing; `--quick` for fewer rounds, and to write nothing; `--rounds=500` for
+//! the rounds of each failover. The clouds need the program rclone.
 
 mod builds;
 mod failover;
@@ -98,7 +98,12 @@ async fn run() -> Result<(), Failure> {
         report("bench-builds", builds::cases(&plan).await?)?;
     }
     if group.is_none_or(|group| group == FAILOVER) && plan.wants("B10") {
-        let rounds = if quick { 5 } else { 500 };
+        let stated = arguments.iter().find_map(|argument| argument.strip_prefix("--rounds="));
+        let rounds = match stated.map(str::parse).transpose()? {
+            Some(rounds) => rounds,
+            None if quick => 5,
+            None => 500,
+        };
         failover::run(rounds, only.is_empty() && !quick).await?;
     }
     Ok(())
