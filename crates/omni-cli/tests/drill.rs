@@ -52,6 +52,15 @@ fn from_s3_to_a_folder() {
 }
 
 #[test]
+fn from_one_s3_server_to_another_a_moment_later() {
+    let report = kept(&["async"]);
+    was_switched(&report);
+    let mut targets = report["targets"].as_array().unwrap().iter();
+    let rpo = targets.find(|target| target["name"] == "rpo").unwrap();
+    assert_eq!(rpo["demanded"], "nothing is lost that is older than 5s");
+}
+
+#[test]
 fn the_application_is_killed() {
     let report = kept(&["program"]);
     let kills = report["faults"].as_array().unwrap().iter();
@@ -149,7 +158,7 @@ fn what_is_wrong_is_said() {
     for (arguments, says) in [
         (
             &["drill", "s3-to-gcs"][..],
-            "the drills that come with the program are program, s3-to-azure",
+            "the drills that come with the program are async, network, program, random",
         ),
         (&["drill", "none.toml"], "none.toml: "),
         (&["drill", "plan.toml"], "unknown field `laod`"),

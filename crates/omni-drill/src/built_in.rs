@@ -12,13 +12,14 @@ pub struct BuiltIn {
 
 /// All of them.
 static BUILT_IN: &[BuiltIn] = &[
+    BuiltIn { name: "async", text: include_str!("plans/async.toml") },
+    BuiltIn { name: "network", text: include_str!("plans/network.toml") },
     BuiltIn { name: "program", text: include_str!("plans/program.toml") },
+    BuiltIn { name: "random", text: include_str!("plans/random.toml") },
     BuiltIn { name: "s3-to-azure", text: include_str!("plans/s3-to-azure.toml") },
     BuiltIn { name: "s3-to-folder", text: include_str!("plans/s3-to-folder.toml") },
     BuiltIn { name: "s3-to-s3", text: include_str!("plans/s3-to-s3.toml") },
     BuiltIn { name: "stale-standby", text: include_str!("plans/stale-standby.toml") },
-    BuiltIn { name: "network", text: include_str!("plans/network.toml") },
-    BuiltIn { name: "random", text: include_str!("plans/random.toml") },
 ];
 
 /// The drills that come with the program.

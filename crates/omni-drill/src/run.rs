@@ -350,12 +350,19 @@ impl Drill<'_> {
         Ok(Ok(()))
     }
 
-    /// Waits until every member counts again that is not away for good.
+    /// Waits until every member counts again that is not away for good, and has for long enough that nobody
+    /// is about to find otherwise: two faults at once are not what is drilled.
     async fn wait_for_return(&mut self) -> Result<std::result::Result<(), Abort>> {
         let for_good = self.done.iter().any(|done| done.ended.is_none());
         let limit = self.plan.targets.returned.unwrap_or(RETURNING);
         let deadline = Instant::now() + limit + RETURNING;
-        while !for_good && !self.watched.is_whole() && Instant::now() < deadline {
+        let settled = self.watched.settling();
+        // What has just ended may not have been found yet.
+        let earliest = Instant::now() + if self.done.is_empty() { Duration::ZERO } else { settled };
+        while !for_good
+            && Instant::now() < deadline
+            && (Instant::now() < earliest || !self.watched.has_been_whole(settled))
+        {
             if let Some(why) = self.gives_up()? {
                 return Ok(Err(Abort(why)));
             }
@@ -527,9 +534,18 @@ impl Watched {
         statuses.last().map(|(_, status)| status.clone())
     }
 
-    /// Whether every member counts.
-    fn is_whole(&self) -> bool {
-        self.now().is_none_or(|status| is_whole(&status))
+    /// How long it may take until an absence that is over was found, at the latest.
+    fn settling(&self) -> Duration {
+        let probing =
+            |settings: &FailoverSettings| 2 * (settings.probe_timeout + settings.probe_every);
+        self.settings.as_ref().map_or(Duration::ZERO, probing) + 2 * LOOK
+    }
+
+    /// Whether every member counts, and nothing has changed for so long.
+    fn has_been_whole(&self, settled: Duration) -> bool {
+        let statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((since, status)) = statuses.last() else { return true };
+        is_whole(status) && Duration::from_micros(now().saturating_sub(*since)) >= settled
     }
 
     fn counts(&self, member: &str) -> bool {
