@@ -138,6 +138,14 @@ impl Drill<'_> {
             Ok(()) => None,
             Err(Abort(why)) => Some(why),
         };
+        if aborted.is_some() {
+            // So that the calls that are under way end, and what was written can be removed.
+            let open: Vec<_> =
+                self.done.iter().filter(|done| done.ended.is_none()).cloned().collect();
+            for Done { fault, on, .. } in open.into_iter().filter(|done| done.on != PROGRAM) {
+                self.stage.end(fault, &on).await?;
+            }
+        }
         told("the load ends");
         for program in std::mem::take(&mut self.programs).into_iter().flatten() {
             program.end().await?;
@@ -145,15 +153,21 @@ impl Drill<'_> {
         let ended = now();
         // What goes on for ever, goes on for the look at what is left, too: members that are away are
         // not looked at.
-        let settled = match aborted {
-            Some(_) => false,
-            None => self.settle(told).await?,
+        let (settled, aborted) = match aborted {
+            Some(why) => (false, Some(why)),
+            None => match self.settle(told).await {
+                Ok(settled) => (settled, None),
+                // Somebody was asked who is away for good.
+                Err(error) => (false, Some(format!("what is left cannot be read: {error:?}"))),
+            },
         };
         let conflicts = match &self.watched.observer {
-            Some(observer) => observer.conflicts().await?.into_iter(),
-            None => Vec::new().into_iter(),
+            // A witness that is away for good has nothing to tell.
+            Some(observer) => observer.conflicts().await.unwrap_or_default(),
+            None => Vec::new(),
         };
-        let conflicts = conflicts.filter(|conflict| conflict.key.starts_with(&self.prefix)).count();
+        let conflicts = conflicts.iter().filter(|conflict| conflict.key.starts_with(&self.prefix));
+        let conflicts = conflicts.count();
         told("removing what was written");
         let left = self.clean_up().await.err().map(|error| format!("{error:?}"));
         let facts = Facts {

@@ -255,6 +255,9 @@ fn start(name: &str, plan: &ServerPlan, folder: &Path) -> Result<(Started, Setti
     let port = server.ports().first().copied().unwrap_or_default().to_string();
     let settings = plan.settings.iter();
     let settings = settings.map(|(name, value)| (name.clone(), value.replace("{port}", &port)));
-    let evidence = format!("a server of this plan: {}", plan.command.join(" "));
+    // Without the folder, which is one of this machine.
+    let program = plan.command.first().map(Path::new).and_then(Path::file_name);
+    let program = program.unwrap_or_default().to_string_lossy();
+    let evidence = format!("a server of this plan: {program}");
     Ok((Started { server, is_emulator: false }, settings.collect(), evidence))
 }
