@@ -167,16 +167,7 @@ impl Client {
         let storage = self.storage.clone();
         let written = || content(&key, turn, size);
         match call {
-            Call::Get => match storage.get(key.as_str()).await {
-                Ok(object) => {
-                    let seen = object.bytes().await?;
-                    Ok(Outcome::Read(number(&key, size, &seen)))
-                }
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    Ok(Outcome::Read(Content::Nothing))
-                }
-                Err(error) => Err(error),
-            },
+            Call::Get => Ok(Outcome::Read(look(&storage, &key, size).await?)),
             Call::List => {
                 let folder = format!("{}/c{:04}/", self.assignment.prefix, self.number);
                 let mut entries = storage.list(folder.as_str()).stream();
@@ -202,9 +193,26 @@ impl Client {
                     (Call::Update, Some(version)) => put = put.if_match(version),
                     _ => {}
                 }
-                self.versions[at] = Some(put.await?.version);
-                Ok(Outcome::Written)
+                match put.await {
+                    Ok(stored) => {
+                        self.versions[at] = Some(stored.version);
+                        Ok(Outcome::Written)
+                    }
+                    Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                        Ok(Outcome::Exists(look(&storage, &key, size).await?))
+                    }
+                    Err(error) => Err(error),
+                }
             }
         }
+    }
+}
+
+/// What is under a key.
+pub(crate) async fn look(storage: &Storage, key: &str, size: usize) -> Result<Content> {
+    match storage.get(key).await {
+        Ok(object) => Ok(number(key, size, &object.bytes().await?)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Content::Nothing),
+        Err(error) => Err(error),
     }
 }

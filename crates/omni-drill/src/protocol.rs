@@ -82,6 +82,8 @@ pub(crate) enum Outcome {
     Read(Content),
     /// The numbers of the keys.
     Listed(Vec<usize>),
+    /// A create was refused, and this is there.
+    Exists(Content),
     Failed(Failed),
 }
 

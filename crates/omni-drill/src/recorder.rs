@@ -34,7 +34,7 @@ pub enum Wrong {
     Lost,
     /// What is there was never written so.
     Mixed,
-    /// The client was told that there is something, where only he writes and there was nothing.
+    /// A client that creates was told that there is something already, and it was his own or nothing.
     AlreadyExists,
     /// Members that count have something else under a key when all is quiet.
     Differs,
@@ -70,10 +70,6 @@ impl Known {
 
     fn may_be(&self, state: State) -> bool {
         self.certain == state || self.doubts.contains(&state)
-    }
-
-    fn is_certain(&self) -> bool {
-        self.doubts.is_empty()
     }
 
     fn acknowledge(&mut self, state: State, at: u64) {
@@ -212,24 +208,17 @@ impl Recorder {
                 self.listed(begun.client, keys, ended.at);
                 true
             }
-            Outcome::Failed(failed) => self.failed(begun, failed, ended.at),
+            Outcome::Exists(content) => {
+                self.exists(begun, *content, ended.at);
+                true
+            }
+            Outcome::Failed(failed) => self.failed(begun, failed),
         }
     }
 
-    fn failed(&mut self, begun: Begun, failed: &Failed, at: u64) -> bool {
-        let refused = match begun.call {
-            Call::Create => failed.is(ErrorKind::AlreadyExists),
-            // A version of another member is not the current one, whoever wrote the object.
-            Call::Update => failed.is(ErrorKind::PreconditionFailed),
-            _ => false,
-        };
-        if refused && begun.call == Call::Create {
-            let known = self.known(begun.client, begun.key);
-            if known.is_certain() && known.certain.is_none() {
-                self.find(Wrong::AlreadyExists, begun, at, failed.text.clone());
-            }
-        }
-        if refused {
+    fn failed(&mut self, begun: Begun, failed: &Failed) -> bool {
+        // A version of another member is not the current one, whoever wrote the object.
+        if begun.call == Call::Update && failed.is(ErrorKind::PreconditionFailed) {
             return true;
         }
         if !failed.without_effect {
@@ -240,9 +229,27 @@ impl Recorder {
         false
     }
 
-    fn find(&mut self, wrong: Wrong, begun: Begun, at: u64, text: String) {
-        let key = self.name(begun.client, begun.key);
-        self.findings.push(Finding { wrong, key, at, since: None, text });
+    /// What is there where a create was refused: something else than the create itself would have written.
+    fn exists(&mut self, begun: Begun, content: Content, at: u64) {
+        let own = content == Content::Whole(begun.number);
+        let known = self.known(begun.client, begun.key);
+        // Where something was, it is lost; where there is doubt, it may have been.
+        let never = known.certain.is_none() && known.doubts.is_empty();
+        if own || (never && content == Content::Nothing) {
+            let text = if own { "it is his own" } else { "nothing is there" };
+            self.findings.push(Finding {
+                wrong: Wrong::AlreadyExists,
+                key: self.name(begun.client, begun.key),
+                at,
+                since: None,
+                text: format!("a create was refused, and {text}"),
+            });
+        }
+        if own {
+            self.known(begun.client, begun.key).acknowledge(Some(begun.number), at);
+        } else {
+            self.seen(begun.client, begun.key, content, at);
+        }
     }
 
     fn seen(&mut self, client: usize, key: usize, content: Content, at: u64) {
@@ -415,19 +422,25 @@ mod tests {
 
     #[test]
     fn nobody_is_told_that_his_own_object_is_somebody_elses() {
+        let refused = |client: &mut Client, number, content| {
+            client.calls(Call::Create, number, Outcome::Exists(content));
+            client.findings()
+        };
+        let wrong = (Wrong::AlreadyExists, None);
+        assert_eq!(refused(&mut Client::new(), 1, Content::Whole(1)), [wrong]);
+        assert_eq!(refused(&mut Client::new(), 1, Content::Nothing), [wrong]);
+        // Something was there, or may have been.
+        assert_eq!(refused(Client::new().puts(1), 2, Content::Whole(1)), []);
         let mut client = Client::new();
-        client.fails(Call::Create, 1, ErrorKind::AlreadyExists, true);
-        assert_eq!(client.findings(), [(Wrong::AlreadyExists, None)]);
-        for before in [1, 2] {
-            let mut client = Client::new();
-            match before {
-                1 => drop(client.puts(1)),
-                _ => client.fails(Call::Create, 1, ErrorKind::Timeout, false),
-            }
-            client.fails(Call::Create, 2, ErrorKind::AlreadyExists, true);
-            assert_eq!(client.findings(), []);
-        }
-        assert!(client.0.errors.is_empty(), "an answer, not an error");
+        client.fails(Call::Create, 1, ErrorKind::Timeout, false);
+        assert_eq!(refused(&mut client, 2, Content::Whole(1)), []);
+        assert_eq!(refused(Client::new().puts(1), 2, Content::Whole(2)), [wrong]);
+        // What was deleted is back: the answer is true, and the deletion is lost.
+        let mut client = Client::new();
+        client.puts(1).calls(Call::Delete, 0, Outcome::Deleted);
+        assert_eq!(refused(&mut client, 2, Content::Whole(1)), [(Wrong::Lost, Some(4))]);
+        let findings = refused(Client::new().puts(1), 2, Content::Nothing);
+        assert_eq!(findings, [(Wrong::Lost, Some(2))]);
     }
 
     #[test]

@@ -17,8 +17,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::load::{Heard, Program};
 use crate::plan::{Fault, PROGRAM, Plan};
-use crate::program::config;
-use crate::protocol::{Assignment, Content, Source, key, now, number};
+use crate::program::{config, look};
+use crate::protocol::{Assignment, Source, key, now};
 use crate::recorder::{Finding, Wrong};
 use crate::report::{Facts, Report};
 use crate::stage::Stage;
@@ -484,14 +484,6 @@ impl Drill<'_> {
             storage.delete(key.as_str()).await?;
         }
         Ok(())
-    }
-}
-
-async fn look(storage: &Storage, key: &str, size: usize) -> Result<Content> {
-    match storage.get(key).await {
-        Ok(object) => Ok(number(key, size, &object.bytes().await?)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Content::Nothing),
-        Err(error) => Err(error),
     }
 }
 
