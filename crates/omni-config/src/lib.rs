@@ -49,4 +49,4 @@ pub use load::Loader;
 pub use quantity::{ByteSize, Duration};
 pub use registry::{Instances, Registry};
 pub use secret::Secret;
-pub use section::{Section, Setting};
+pub use section::{Labels, Section, Setting};

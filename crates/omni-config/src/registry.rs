@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use omni_contracts::{Error, Gauges, Result};
 
 use crate::error::unknown;
-use crate::{ConfigError, Section};
+use crate::{ConfigError, Labels, Section};
 
 /// The providers of one contract `T`, by name (clauses `CFG-030` to `CFG-034`).
 ///
@@ -40,22 +40,36 @@ type Opening<T> = Pin<Box<dyn Future<Output = Result<Arc<T>>> + Send>>;
 
 type Open<T> = dyn Fn(String) -> Opening<T> + Send + Sync;
 
+type LabelsOf = dyn Fn(&str) -> Result<Labels> + Send + Sync;
+
 /// Opens other instances of the same configuration, for a provider that is made of them, and hears what
 /// that tells of itself.
 pub struct Instances<T: ?Sized> {
     open: Arc<Open<T>>,
+    labels: Arc<LabelsOf>,
     told: Arc<Mutex<Vec<Gauges>>>,
 }
 
 impl<T: ?Sized> Instances<T> {
-    /// By this function instances are opened.
+    /// By these functions instances are opened, and their labels are read.
     #[must_use]
-    pub fn new<F, Opened>(open: F) -> Self
+    pub fn new<F, L, Opened>(open: F, labels: L) -> Self
     where
         F: Fn(String) -> Opened + Send + Sync + 'static,
+        L: Fn(&str) -> Result<Labels> + Send + Sync + 'static,
         Opened: Future<Output = Result<Arc<T>>> + Send + 'static,
     {
-        Self { open: Arc::new(move |name| Box::pin(open(name))), told: Arc::default() }
+        let open: Arc<Open<T>> = Arc::new(move |name| Box::pin(open(name)));
+        Self { open, labels: Arc::new(labels), told: Arc::default() }
+    }
+
+    /// What is said of the place of the instance of this name; it is not opened.
+    ///
+    /// # Errors
+    ///
+    /// `Configuration` when there is no such instance.
+    pub fn labels(&self, name: &str) -> Result<Labels> {
+        (self.labels)(name)
     }
 
     /// Opens the instance of this name, with everything that stands around it.
@@ -81,7 +95,11 @@ impl<T: ?Sized> Instances<T> {
 
 impl<T: ?Sized> Clone for Instances<T> {
     fn clone(&self) -> Self {
-        Self { open: Arc::clone(&self.open), told: Arc::clone(&self.told) }
+        Self {
+            open: Arc::clone(&self.open),
+            labels: Arc::clone(&self.labels),
+            told: Arc::clone(&self.told),
+        }
     }
 }
 
@@ -191,11 +209,18 @@ impl<T: ?Sized> Registry<T> {
     /// instances; whatever the provider fails with when it opens.
     pub async fn open(&self, section: Section) -> Result<Arc<T>> {
         let alone = section.clone();
-        let none = Instances::new(move |_| {
+        let refusal = move || {
             let problem = "the provider is made of other instances, which cannot be opened here";
-            let error = Error::from(alone.wrong_provider(problem));
-            async move { Err(error) }
-        });
+            Error::from(alone.wrong_provider(problem))
+        };
+        let refused = refusal.clone();
+        let none = Instances::new(
+            move |_| {
+                let error = refusal();
+                async move { Err(error) }
+            },
+            move |_| Err(refused()),
+        );
         self.open_with(section, none).await
     }
 

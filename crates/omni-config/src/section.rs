@@ -1,5 +1,6 @@
 //! `Section`: one configured instance, from which a provider extracts its own settings.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::deserialize::{Problem, Wrong, extract};
 use crate::error::{ConfigError, Origin, unknown};
 
 /// The keys that belong to Omni and not to the provider.
-const RESERVED: &[&str] = &["layers", "provider", "require"];
+const RESERVED: &[&str] = &["labels", "layers", "provider", "require"];
 
 /// The one of them that is a table.
 const LAYERS: &str = "layers";
@@ -43,8 +44,13 @@ pub struct Setting {
     pub origin: Origin,
 }
 
-#[derive(Clone, Deserialize)]
+/// What is said of the place of an instance, such as `residency = "eu"`.
+pub type Labels = BTreeMap<String, String>;
+
+#[derive(Clone, Default, Deserialize)]
 struct Reserved {
+    #[serde(default)]
+    labels: Labels,
     provider: String,
     #[serde(default)]
     require: Vec<String>,
@@ -61,7 +67,7 @@ impl Section {
             sources,
             key: format!("{contract}.{name}"),
             name: name.to_owned(),
-            reserved: Reserved { provider: String::new(), require: Vec::new() },
+            reserved: Reserved::default(),
             stated: instance.clone(),
             layers: Value::Dict(instance.tag(), Dict::new()),
             settings: instance.clone(),
@@ -87,7 +93,7 @@ impl Section {
             sources,
             key: key.to_owned(),
             name: String::new(),
-            reserved: Reserved { provider: String::new(), require: Vec::new() },
+            reserved: Reserved::default(),
             stated: table.clone(),
             layers: Value::Dict(table.tag(), Dict::new()),
             settings: table.clone(),
@@ -104,6 +110,12 @@ impl Section {
     #[must_use]
     pub fn provider(&self) -> &str {
         &self.reserved.provider
+    }
+
+    /// What is said of its place, for those who decide what may be kept there.
+    #[must_use]
+    pub fn labels(&self) -> &Labels {
+        &self.reserved.labels
     }
 
     /// The provider's own settings, without the keys that belong to Omni.

@@ -507,10 +507,11 @@ impl Watched {
     async fn open(config: &Config, instance: &str) -> Result<Self> {
         let section = config.section("storage", instance)?;
         let statuses: Arc<Mutex<Vec<(u64, Status)>>> = Arc::default();
-        if section.provider() != "failover" {
+        if !FailoverSettings::PROVIDERS.contains(&section.provider()) {
             return Ok(Self { settings: None, observer: None, statuses, looking: None });
         }
-        let settings: FailoverSettings = section.settings()?;
+        let labels = |name: &str| Ok(config.section("storage", name)?.labels().clone());
+        let settings = FailoverSettings::of(&section, labels)?;
         let witness = Storage::from_config(config, &settings.witness).await?;
         let witness = Arc::clone(witness.provider());
         let observer = Arc::new(Observer::new(instance, &settings, witness)?);

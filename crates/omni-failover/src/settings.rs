@@ -1,9 +1,14 @@
 //! The settings of a failover instance, and which values they accept.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use omni_config::{Labels, Section};
 use omni_contracts::{Error, ErrorKind, Result};
 use serde::Deserialize;
+
+/// The name of the provider where all members are required by default.
+const MIRROR: &str = "mirror";
 
 /// How a storage on several members is kept.
 ///
@@ -28,11 +33,15 @@ pub struct FailoverSettings {
     /// When a write is acknowledged; by default `"sync"`.
     #[serde(default)]
     pub replication: Replication,
-    /// The fewest members that must have what is acknowledged, for `sync`; by default 1. With fewer
-    /// members left, writes are refused. As many as there are members makes a mirror: nothing is ever
-    /// written without one of them.
-    #[serde(default = "one")]
-    pub required: usize,
+    /// The fewest members that must have what is acknowledged, for `sync`; by default 1, with
+    /// `provider = "mirror"` all of them: nothing is ever written without one of them. With fewer members
+    /// left, writes are refused.
+    pub required: Option<usize>,
+    /// The labels that members must have, each with the values that are allowed, such as
+    /// `{ residency = ["eu", "ch"] }`; by default none. A member that has another value, or none, is left
+    /// out: it is not opened, and gets nothing. The witness must have them, too.
+    #[serde(default)]
+    pub only: BTreeMap<String, Vec<String>>,
     /// What is promised, and watched.
     #[serde(default)]
     pub targets: TargetsSettings,
@@ -78,10 +87,6 @@ pub struct TargetsSettings {
     pub rpo: Option<Duration>,
 }
 
-fn one() -> usize {
-    1
-}
-
 fn second() -> Duration {
     Duration::from_secs(1)
 }
@@ -91,6 +96,68 @@ fn ten_seconds() -> Duration {
 }
 
 impl FailoverSettings {
+    /// The names of the provider. They are the same but for what is [`required`](Self::required) by default.
+    pub const PROVIDERS: [&str; 2] = ["failover", MIRROR];
+
+    /// The settings of an instance, with the members that [`only`](Self::only) allows. `labels` tells
+    /// those of the instance of a name.
+    ///
+    /// # Errors
+    ///
+    /// `Configuration` for wrong settings, and where too few members are allowed, or the witness is not.
+    pub fn of(section: &Section, labels: impl Fn(&str) -> Result<Labels>) -> Result<Self> {
+        let mut settings: Self = section.settings()?;
+        settings.leave_out(labels)?;
+        if section.provider() == MIRROR {
+            settings.required.get_or_insert(settings.members.len());
+        }
+        Ok(settings)
+    }
+
+    /// Leaves out the members that [`only`](Self::only) does not allow. `labels` tells those of the
+    /// instance of a name.
+    ///
+    /// # Errors
+    ///
+    /// `Configuration` where fewer than two members are allowed, or the witness is not; what `labels` fails with.
+    pub fn leave_out(&mut self, labels: impl Fn(&str) -> Result<Labels>) -> Result<()> {
+        let mut left_out = Vec::new();
+        for name in self.members.iter().chain([&self.witness]) {
+            left_out.extend(self.forbids(&labels(name)?).map(|why| (name.clone(), why)));
+        }
+        let wrong = |problem: String| Err(Error::new(ErrorKind::Configuration, problem));
+        if let Some((name, why)) = left_out.iter().find(|(name, _)| *name == self.witness) {
+            return wrong(format!("the witness is not allowed by `only`: {name} has {why}"));
+        }
+        self.members.retain(|member| left_out.iter().all(|(name, _)| name != member));
+        if self.members.len() < 2 && !left_out.is_empty() {
+            let left_out: Vec<_> =
+                left_out.iter().map(|(name, why)| format!("{name} has {why}")).collect();
+            return wrong(format!(
+                "`only` leaves {} of the members, two are needed: {}",
+                self.members.len(),
+                left_out.join(", ")
+            ));
+        }
+        Ok(())
+    }
+
+    /// Why [`only`](Self::only) does not allow a place with these labels.
+    fn forbids(&self, labels: &Labels) -> Option<String> {
+        self.only.iter().find_map(|(label, allowed)| match labels.get(label) {
+            Some(value) if allowed.contains(value) => None,
+            Some(value) => {
+                Some(format!("{label} = {value:?}, which is none of {}", allowed.join(", ")))
+            }
+            None => Some(format!("no label {label}")),
+        })
+    }
+
+    /// The fewest members that must have what is acknowledged.
+    pub(crate) fn required(&self) -> usize {
+        self.required.unwrap_or(1)
+    }
+
     /// Settings for these members and this witness, the rest as by default.
     #[must_use]
     pub fn new(members: &[&str], witness: &str) -> Self {
@@ -98,7 +165,8 @@ impl FailoverSettings {
             members: members.iter().map(|name| (*name).to_owned()).collect(),
             witness: witness.to_owned(),
             replication: Replication::default(),
-            required: one(),
+            required: None,
+            only: BTreeMap::new(),
             targets: TargetsSettings::default(),
             probe_every: second(),
             probe_timeout: second(),
@@ -136,16 +204,17 @@ impl FailoverSettings {
                 return wrong(format!("the name of a member must not contain `/`: {name:?}"));
             }
         }
-        if self.required == 0 || self.required > self.members.len() {
+        if self.required() == 0 || self.required() > self.members.len() {
             return wrong(format!(
                 "required must be 1 to {}, the number of members, it is {}",
                 self.members.len(),
-                self.required
+                self.required()
             ));
         }
         let is_sync = self.replication == Replication::Sync;
-        if !is_sync && self.required > 1 {
-            return wrong("required above 1 needs replication = \"sync\"".to_owned());
+        if !is_sync && self.required() > 1 {
+            let problem = "required above 1, as in a mirror, needs replication = \"sync\"";
+            return wrong(problem.to_owned());
         }
         match self.targets.rpo {
             Some(rpo) if is_sync && !rpo.is_zero() => {

@@ -104,11 +104,14 @@ impl Storage {
             }
             let layers = Layers::new(&settings).map_err(|error| section.placed(error))?;
             let telemetry = Telemetry::from_config(&config)?;
-            let parts = registry.clone();
-            let instances = Instances::new(move |name| {
-                let part = Self::opened(config.clone(), name, parts.clone(), within.clone());
-                async move { Ok(part.await?.provider) }
-            });
+            let (parts, sections) = (registry.clone(), config.clone());
+            let instances = Instances::new(
+                move |name| {
+                    let part = Self::opened(config.clone(), name, parts.clone(), within.clone());
+                    async move { Ok(part.await?.provider) }
+                },
+                move |name| Ok(sections.section("storage", name)?.labels().clone()),
+            );
             let provider = registry.open_with(section.clone(), instances.clone()).await?;
             section.check_required(provider.capabilities())?;
             Ok(Self::layered(provider, layers, telemetry.as_ref(), &name, &instances.told()))

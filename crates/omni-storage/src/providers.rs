@@ -11,6 +11,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("gcs", "gcp"),
     ("local", "local"),
     ("memory", "memory"),
+    ("mirror", "failover"),
     ("s3", "aws"),
 ];
 
@@ -46,19 +47,22 @@ pub fn registry() -> Result<Registry<dyn StorageProvider>> {
         Ok(std::sync::Arc::new(omni_provider_azure::BlobStorage::open(settings).await?) as _)
     })?;
     #[cfg(feature = "failover")]
-    registry.register_composed("failover", |section, instances| async move {
-        let settings: omni_failover::FailoverSettings = section.settings()?;
-        let mut members = Vec::new();
-        for name in &settings.members {
-            members.push(instances.open(name).await?);
-        }
-        let witness = instances.open(&settings.witness).await?;
-        let opened =
-            omni_failover::FailoverStorage::open(section.name(), settings, members, witness);
-        let opened = opened.await?;
-        instances.tell(opened.gauges());
-        Ok(std::sync::Arc::new(opened) as _)
-    })?;
+    for name in omni_failover::FailoverSettings::PROVIDERS {
+        registry.register_composed(name, |section, instances| async move {
+            let labels = |name: &str| instances.labels(name);
+            let settings = omni_failover::FailoverSettings::of(&section, labels)?;
+            let mut members = Vec::new();
+            for name in &settings.members {
+                members.push(instances.open(name).await?);
+            }
+            let witness = instances.open(&settings.witness).await?;
+            let opened =
+                omni_failover::FailoverStorage::open(section.name(), settings, members, witness);
+            let opened = opened.await?;
+            instances.tell(opened.gauges());
+            Ok(std::sync::Arc::new(opened) as _)
+        })?;
+    }
     #[cfg(feature = "gcp")]
     registry.register("gcs", |section| async move {
         let settings = section.settings()?;

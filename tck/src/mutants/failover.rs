@@ -211,6 +211,16 @@ const MUTANTS: &[FailoverMutant] = &[
         "acknowledged before it is sent",
         is_asynchronous,
     ),
+    FailoverMutant::set("FAI-004", "goes_anywhere", "who is left out is a member", |settings| {
+        let members = match settings.members.len() {
+            2 => ["first", "second", "third"].map(str::to_owned).to_vec(),
+            _ => settings.members,
+        };
+        FailoverSettings { members, ..settings }
+    }),
+    FailoverMutant::set("FAI-005", "mirrors_nothing", "one of a mirror is enough", |settings| {
+        FailoverSettings { required: None, ..settings }
+    }),
     FailoverMutant::at(
         Place::Others,
         Mutant::new("FAI-010", "forgets_attributes", "standbys have contents alone")
@@ -232,7 +242,7 @@ const MUTANTS: &[FailoverMutant] = &[
             }),
     ),
     FailoverMutant::set("FAI-012", "needs_one", "one member is always enough", |settings| {
-        FailoverSettings { required: 1, ..settings }
+        FailoverSettings { required: Some(1), ..settings }
     }),
     FailoverMutant::at(
         Place::Others,

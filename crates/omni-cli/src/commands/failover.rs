@@ -16,7 +16,7 @@ use crate::output::{Exit, Outcome, print, size, time};
 /// Asks the witness alone, so that it also works while members are away.
 #[derive(Debug, Args)]
 pub(crate) struct Failover {
-    /// An instance with the provider `failover`.
+    /// An instance with the provider `failover` or `mirror`.
     instance: String,
     /// Forget the conflicts that are shown, with the contents that were kept.
     #[arg(long)]
@@ -29,14 +29,15 @@ impl Failover {
         let section = config
             .section("storage", &self.instance)
             .map_err(|error| Exit::usage(error.to_string()))?;
-        if section.provider() != "failover" {
+        if !FailoverSettings::PROVIDERS.contains(&section.provider()) {
             let (name, provider) = (&self.instance, section.provider());
             return Err(Exit::usage(format!(
                 "storage.{name} is not on several members: its provider is {provider}, not failover"
             )));
         }
-        let settings: FailoverSettings =
-            section.settings().map_err(|error| Exit::usage(error.to_string()))?;
+        let labels = |name: &str| Ok(config.section("storage", name)?.labels().clone());
+        let settings = FailoverSettings::of(&section, labels)
+            .map_err(|error| Exit::usage(error.to_string()))?;
         let witness = Storage::from_config(&config, &settings.witness).await?;
         let witness = Arc::clone(witness.provider());
         let observer = Observer::new(&self.instance, &settings, witness)?;

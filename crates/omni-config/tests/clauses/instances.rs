@@ -76,7 +76,7 @@ fn cfg_023_an_unknown_key_lists_what_is_allowed() {
     assert_eq!(
         refusal("path = '/data'\ninline_limt = 3"),
         "unknown key `inline_limt`, did you mean `inline_limit`; \
-         allowed are inline_limit, layers, path, provider, require, targets"
+         allowed are inline_limit, labels, layers, path, provider, require, targets"
             .to_owned()
             + &place("inline_limt", "")
     );

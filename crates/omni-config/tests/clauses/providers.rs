@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use omni_config::{Instances, Registry, Section};
+use omni_config::{Instances, Labels, Registry, Section};
 use omni_contracts::{Error, ErrorKind};
 
 use crate::config;
@@ -96,7 +96,11 @@ async fn cfg_035_a_provider_is_made_of_others() {
     registry.register_composed("both", both).unwrap();
     assert!(registry.is_composed(&section("both")) && !registry.is_composed(&section("memory")));
     assert_eq!(registry.names().collect::<Vec<_>>(), ["both", "local", "memory"]);
-    let parts = Instances::new(|name| async move { Ok(Arc::from(format!("the instance {name}"))) });
+    let parts = Instances::new(
+        |name| async move { Ok(Arc::from(format!("the instance {name}"))) },
+        |name| Ok(Labels::from([("named".to_owned(), name.to_owned())])),
+    );
+    assert_eq!(parts.labels("part").unwrap()["named"], "part");
     let opened = registry.clone().open_with(section("both"), parts).await.unwrap();
     assert_eq!(&*opened, "main of the instance part");
     let message = refusal(&registry, "both").await;

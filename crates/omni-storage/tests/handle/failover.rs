@@ -79,3 +79,34 @@ async fn what_it_is_made_of_is_checked() {
     .await;
     assert!(message.contains("did you mean `witness`"), "{message}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_that_is_not_allowed_is_not_even_made() -> omni_storage::Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str, residency: &str| {
+        let path = folder.path().join(name);
+        format!(
+            "[default.storage.{name}]\nprovider = 'local'\npath = {path:?}\n\
+             labels = {{ residency = '{residency}' }}\n"
+        )
+    };
+    let main = "[default.storage.main]\nprovider = 'mirror'\nmembers = ['a', 'b', 'c']\n\
+                witness = 'w'\n";
+    let places = [place("a", "eu"), place("b", "us"), place("c", "eu"), place("w", "eu")].concat();
+    let only = "only = { residency = ['eu'] }\n";
+    let config = loader().text(format!("{main}{only}{places}")).load()?;
+    let storage = Storage::from_config(&config, "main").await?;
+    storage.put("a", "1").await?;
+    for (name, there) in [("a", true), ("b", false), ("c", true)] {
+        assert_eq!(folder.path().join(name).exists(), there, "{name}");
+    }
+    let none = "only = { residency = ['ch'] }\n";
+    let message = refusal(&format!("{main}{none}{places}")).await;
+    assert!(message.contains("the witness is not allowed by `only`: w has residency"), "{message}");
+    assert!(message.contains("storage.main"), "{message}");
+    let wrong = places.replace("labels = {", "labels = 1 #");
+    let loaded = loader().text(format!("{main}{wrong}")).load();
+    let message = loaded.unwrap_err().to_string();
+    assert!(message.contains("storage.a.labels"), "{message}");
+    Ok(())
+}

@@ -13,6 +13,8 @@ pub(super) const CHECKS: &[FailoverCheck] = &[
     check!("FAI-001", opening::contradictions_are_refused),
     check!("FAI-002", opening::what_is_lacking_is_named),
     check!("FAI-003", opening::what_all_declare_is_declared),
+    check!("FAI-004", opening::places_that_are_not_allowed_get_nothing),
+    check!("FAI-005", opening::a_mirror_requires_all),
     check!("FAI-010", replication::acknowledged_is_everywhere),
     check!("FAI-011", replication::who_lacks_a_write_is_out),
     check!("FAI-012", replication::too_few_take_nothing),

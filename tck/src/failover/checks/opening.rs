@@ -1,10 +1,13 @@
-//! Opening: FAI-001 to FAI-003.
+//! Opening: FAI-001 to FAI-005.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use omni_contracts::ErrorKind;
-use omni_contracts::storage::{Capabilities, Capability, Durability, StorageProvider};
+use omni_config::{Labels, Loader};
+use omni_contracts::storage::{
+    Capabilities, Capability, Durability, GetOptions, Key, PutOptions, StorageProvider,
+};
+use omni_contracts::{Body, ErrorKind, Result};
 use omni_failover::{FailoverSettings, FailoverStorage, Replication};
 use omni_provider_memory::{MemorySettings, MemoryStorage};
 
@@ -29,11 +32,11 @@ pub(super) async fn contradictions_are_refused(subject: &dyn FailoverSubject) ->
         ("members", |settings| settings.members[1] = settings.members[0].clone()),
         ("member", |settings| settings.members[1] = "a/b".to_owned()),
         ("witness", |settings| settings.witness = settings.members[1].clone()),
-        ("required", |settings| settings.required = 0),
-        ("required", |settings| settings.required = 3),
+        ("required", |settings| settings.required = Some(0)),
+        ("required", |settings| settings.required = Some(3)),
         ("required", |settings| {
             settings.replication = Replication::Async;
-            settings.required = 2;
+            settings.required = Some(2);
         }),
         ("targets.rpo", |settings| settings.targets.rpo = Some(Duration::from_secs(1))),
         ("targets.rpo", |settings| {
@@ -121,6 +124,87 @@ pub(super) async fn what_all_declare_is_declared(subject: &dyn FailoverSubject) 
         let situation = format!("a witness of durability {durability}");
         equal(&*situation, &durability, &seen.durability)?;
         equal(situation, &shared, &seen.has(Capability::MultiProcess))?;
+    }
+    Ok(())
+}
+
+/// The labels of the instances of `opened`.
+fn labels(name: &str) -> Result<Labels> {
+    let labels: &[(&str, &str)] = match name {
+        "first" => &[("residency", "eu"), ("class", "a")],
+        "second" => &[("residency", "ch")],
+        "third" => &[("residency", "us")],
+        "witness" => &[("residency", "eu")],
+        _ => &[],
+    };
+    let owned = labels.iter().map(|(label, value)| ((*label).to_owned(), (*value).to_owned()));
+    Ok(owned.collect())
+}
+
+/// What a configuration makes of a failover with these settings.
+fn settings(subject: &dyn FailoverSubject, provider: &str, more: &str) -> Result<FailoverSettings> {
+    let text =
+        format!("[default.storage.main]\nprovider = {provider:?}\nwitness = 'witness'\n{more}");
+    let config = Loader::new().text(text).environment([("", ""); 0]).load()?;
+    let settings = FailoverSettings::of(&config.section("storage", "main")?, labels)?;
+    Ok(subject.settings(settings))
+}
+
+const FOUR: &str = "members = ['first', 'second', 'third', 'fourth']\n";
+
+pub(super) async fn places_that_are_not_allowed_get_nothing(
+    subject: &dyn FailoverSubject,
+) -> Outcome {
+    let of = |more: &str| settings(subject, "failover", &format!("{FOUR}{more}"));
+    let everywhere = ok("no `only`", of(""))?;
+    equal("who is there without `only`", &everywhere.members.len(), &4)?;
+    let settings = ok("two of four are allowed", of("only.residency = ['eu', 'ch']"))?;
+
+    let names = ["first", "second", "third", "fourth"];
+    let stores: Vec<_> = names.iter().map(|_| memory()).collect();
+    let named = |name: &String| {
+        let at = names.iter().position(|known| known == name).unwrap_or_default();
+        Arc::clone(&stores[at])
+    };
+    let members = settings.members.iter().map(named).collect();
+    let witness = memory();
+    let opened = FailoverStorage::open("main", settings.clone(), members, Arc::clone(&witness));
+    let failover = ok("it opens", opened.await)?;
+    let key = ok("a key", Key::new("a"))?;
+    let put = failover.put(&key, Body::from("1"), &PutOptions::default()).await;
+    ok("it is written", put)?;
+    for (name, store) in names.iter().zip(&stores) {
+        let there = store.head(&key, &GetOptions::default()).await.is_ok();
+        let allowed = matches!(*name, "first" | "second");
+        equal(format!("whether {name} has what was written"), &there, &allowed)?;
+    }
+    let left = ["first".to_owned(), "second".to_owned()];
+    equal("the members", &settings.members, &left.to_vec())?;
+
+    for (more, words) in [
+        ("only.residency = ['ch', 'us']", ["the witness", "residency", "\"eu\"", "ch, us"]),
+        (
+            "only.residency = ['eu']",
+            ["1 of the members", "second has", "\"ch\"", "fourth has no label"],
+        ),
+    ] {
+        let error = fails_with(more, ErrorKind::Configuration, of(more))?;
+        let has = words.iter().all(|word| error.message().contains(word));
+        holds(more, has, format!("{words:?} are named"), &error)?;
+    }
+    Ok(())
+}
+
+pub(super) async fn a_mirror_requires_all(subject: &dyn FailoverSubject) -> Outcome {
+    for (provider, more, required) in [
+        ("failover", "", None),
+        ("mirror", "", Some(4)),
+        ("mirror", "only.residency = ['eu', 'ch']", Some(2)),
+        ("mirror", "required = 3", Some(3)),
+    ] {
+        let situation = format!("{provider} {more}");
+        let settings = settings(subject, provider, &format!("{FOUR}{more}"));
+        equal(&*situation, &ok(&*situation, settings)?.required, &required)?;
     }
     Ok(())
 }

@@ -79,7 +79,7 @@ pub(super) async fn who_lacks_a_write_is_out(subject: &dyn FailoverSubject) -> O
 pub(super) async fn too_few_take_nothing(subject: &dyn FailoverSubject) -> Outcome {
     let scene = Scene::new(subject, 2);
     let mut settings = scene.settings();
-    settings.required = 2;
+    settings.required = Some(2);
     let program = ok("opening", scene.open_with(settings).await)?;
     ok("a put with both", program.put("a", "one").await)?;
     for mood in [Mood::Gone, Mood::Full] {
@@ -165,7 +165,7 @@ pub(super) async fn what_was_given_up_is_settled(subject: &dyn FailoverSubject) 
     eventually("a put whose answer was lost", "members agree", agreed).await?;
     // In doubt, on a primary that nobody may take over from, and that comes back.
     let scene = Scene::new(subject, 2);
-    let settings = FailoverSettings { required: 2, ..scene.settings() };
+    let settings = FailoverSettings { required: Some(2), ..scene.settings() };
     let program = ok("opening", scene.open_with(settings).await)?;
     scene.members[0].actor.is(Mood::Loses);
     let lost = program.put("c", "four").await;
