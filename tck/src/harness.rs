@@ -70,7 +70,7 @@ pub fn main(subjects: Vec<Arc<dyn Subject>>) -> ExitCode {
         .into_iter()
         .map(|subject| Arc::new(Run::open(subject, &options, &runtime)))
         .collect();
-    let trials = runs.iter().flat_map(|run| trials(run, &runtime)).collect();
+    let trials = trials(&runs, &runtime);
     if !arguments.list {
         eprintln!("seed {}", options.seed);
     }
@@ -138,23 +138,26 @@ impl Run {
     }
 }
 
-fn trials(run: &Arc<Run>, runtime: &Arc<Runtime>) -> Vec<Trial> {
-    let trial = |planned: Planned| {
-        let known = match &run.session {
-            Ok(session) => session.known(&planned),
-            Err(_) => None,
-        };
-        let deviation = run.session.as_ref().ok().and_then(|open| open.deviation(&planned));
-        let deviates = deviation.map(|deviation| format!("deviates: {}", deviation.reason));
-        let name = format!("{}::{}", run.subject, planned.name());
-        let (run, runtime) = (Arc::clone(run), Arc::clone(runtime));
-        let trial = Trial::test(name, move || run.try_clause(&planned, &runtime));
-        match known {
-            None => trial.with_kind(deviates.unwrap_or_default()),
-            Some(status) => trial.with_kind(kind(&status)).with_ignored_flag(true),
-        }
+/// Clause by clause, of all subjects: while one back-end computes, another is asked.
+fn trials(runs: &[Arc<Run>], runtime: &Arc<Runtime>) -> Vec<Trial> {
+    let of = |planned: Planned| runs.iter().map(move |run| trial(run, planned, runtime));
+    Planned::all().flat_map(of).collect()
+}
+
+fn trial(run: &Arc<Run>, planned: Planned, runtime: &Arc<Runtime>) -> Trial {
+    let known = match &run.session {
+        Ok(session) => session.known(&planned),
+        Err(_) => None,
     };
-    Planned::all().map(trial).collect()
+    let deviation = run.session.as_ref().ok().and_then(|open| open.deviation(&planned));
+    let deviates = deviation.map(|deviation| format!("deviates: {}", deviation.reason));
+    let name = format!("{}::{}", run.subject, planned.name());
+    let (run, runtime) = (Arc::clone(run), Arc::clone(runtime));
+    let trial = Trial::test(name, move || run.try_clause(&planned, &runtime));
+    match known {
+        None => trial.with_kind(deviates.unwrap_or_default()),
+        Some(status) => trial.with_kind(kind(&status)).with_ignored_flag(true),
+    }
 }
 
 /// Why a clause does not run, for the test line.
@@ -261,7 +264,7 @@ mod tests {
             Arc::new(Declaring(omni_provider_memory::MemoryStorage::new(Default::default())));
         let run = Arc::new(Run::open(subject, &Options::default(), &runtime));
         let declared = ["STO-001", "STO-002", "STO-164"];
-        for trial in trials(&run, &runtime) {
+        for trial in trials(&[Arc::clone(&run)], &runtime) {
             let id = trial.name().split("::").nth(1).unwrap();
             let deviates = trial.kind() == "deviates: why";
             assert_eq!(deviates, declared.contains(&id), "{id}");
@@ -291,6 +294,7 @@ mod tests {
             let failed = run.try_clause(&planned, &runtime).unwrap_err();
             assert!(failed.message().unwrap().contains("nobody is there"));
         }
-        assert!(trials(&Arc::new(run), &runtime).iter().all(|trial| !trial.has_ignored_flag()));
+        let trials = trials(&[Arc::new(run)], &runtime);
+        assert!(trials.iter().all(|trial| !trial.has_ignored_flag()));
     }
 }

@@ -79,7 +79,7 @@ fn the_network_is_bad() {
 
 #[test]
 fn at_random_moments() {
-    kept(&["random", "--rounds", "4"]);
+    kept(&["random", "--rounds", "2"]);
 }
 
 /// A drill that needs no server: the application is killed, on three folders.
