@@ -52,14 +52,12 @@ const CHANGES: [Change; 8] = [
 
 async fn change_makes_no_gaps(cx: &Context) -> Outcome {
     let store = cx.open().await?;
-    let mut round = 0;
-    for change in CHANGES {
-        for limit in [1, 2, 3, 7] {
-            for delimiter in [None, Some("/")] {
-                round += 1;
-                changed_between_pages(&*store, round, change, limit, delimiter).await?;
-            }
-        }
+    let all = CHANGES.into_iter().flat_map(|change| {
+        let limits = [1, 2, 3, 7].into_iter();
+        limits.flat_map(move |limit| [None, Some("/")].map(|delimiter| (change, limit, delimiter)))
+    });
+    for (round, (change, limit, delimiter)) in cx.some(all).into_iter().enumerate() {
+        changed_between_pages(&*store, round, change, limit, delimiter).await?;
     }
     changed_all_the_time(&store).await
 }
