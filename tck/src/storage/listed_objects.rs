@@ -61,26 +61,24 @@ async fn entries_equal_head(cx: &Context) -> Outcome {
     }
     settled(store).await;
     let handles: [&dyn StorageProvider; 2] = [store, &*cx.open().await?];
-    for handle in handles {
-        for plain in
-            [request(""), rolled_up("n/", "/"), rolled_up("put/2/", "/"), request("copied")]
-        {
-            for limit in [None, Some(3)] {
-                let request = ListRequest { limit, ..plain.clone() };
-                for page in pages(handle, &request).await? {
-                    for entry in page.entries.iter().filter_map(|entry| entry.as_object()) {
-                        let meta = ok("head", head(store, &entry.key).await)?;
-                        equal(
-                            format!(
-                                "{}, entry {}: size, version, time",
-                                asked(&request),
-                                brief(&entry.key)
-                            ),
-                            &(meta.size, &meta.version, meta.modified),
-                            &(entry.size, &entry.version, entry.modified),
-                        )?;
-                    }
-                }
+    let plain = [request(""), rolled_up("n/", "/"), rolled_up("put/2/", "/"), request("copied")];
+    let all = plain
+        .into_iter()
+        .flat_map(|plain| [None, Some(3)].map(|limit| ListRequest { limit, ..plain.clone() }));
+    let all = all.flat_map(|request| handles.map(|handle| (handle, request.clone())));
+    for (handle, request) in cx.some(all) {
+        for page in pages(handle, &request).await? {
+            for entry in page.entries.iter().filter_map(|entry| entry.as_object()) {
+                let meta = ok("head", head(store, &entry.key).await)?;
+                equal(
+                    format!(
+                        "{}, entry {}: size, version, time",
+                        asked(&request),
+                        brief(&entry.key)
+                    ),
+                    &(meta.size, &meta.version, meta.modified),
+                    &(entry.size, &entry.version, entry.modified),
+                )?;
             }
         }
     }

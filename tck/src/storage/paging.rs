@@ -408,9 +408,10 @@ fn brief(text: &str) -> String {
 }
 
 async fn ten_thousand_keys(cx: &Context) -> Outcome {
-    const KEYS: usize = 10_000;
     let store = cx.open().await?;
-    let keys = fill(&*store, (0..KEYS).map(|n| format!("{}/{}/{n:05}", n % 7, n % 13))).await?;
+    // More than a page, always.
+    let many = cx.rounds(10_000).max(store.capabilities().limits.max_page_size + 1);
+    let keys = fill(&*store, (0..many).map(|n| format!("{}/{}/{n:05}", n % 7, n % 13))).await?;
     // Page by page: every page is at most as large as declared.
     let whole = [None, Some(usize::MAX), Some(999)];
     let whole = whole.map(|limit| ListRequest { limit, ..request("") });
@@ -432,7 +433,7 @@ async fn ten_thousand_keys(cx: &Context) -> Outcome {
     }
     let missing: Vec<&String> = keys.difference(&seen).take(8).collect();
     holds(
-        "list_all of 10000 keys",
+        format!("list_all of {many} keys"),
         missing.is_empty(),
         "every key",
         format_args!("missing {missing:?}"),
