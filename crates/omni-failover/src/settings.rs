@@ -154,7 +154,7 @@ impl FailoverSettings {
     }
 
     /// The fewest members that must have what is acknowledged.
-    pub(crate) fn required(&self) -> usize {
+    pub(crate) fn needed(&self) -> usize {
         self.required.unwrap_or(1)
     }
 
@@ -204,15 +204,15 @@ impl FailoverSettings {
                 return wrong(format!("the name of a member must not contain `/`: {name:?}"));
             }
         }
-        if self.required() == 0 || self.required() > self.members.len() {
+        if self.needed() == 0 || self.needed() > self.members.len() {
             return wrong(format!(
                 "required must be 1 to {}, the number of members, it is {}",
                 self.members.len(),
-                self.required()
+                self.needed()
             ));
         }
         let is_sync = self.replication == Replication::Sync;
-        if !is_sync && self.required() > 1 {
+        if !is_sync && self.needed() > 1 {
             let problem = "required above 1, as in a mirror, needs replication = \"sync\"";
             return wrong(problem.to_owned());
         }

@@ -224,11 +224,11 @@ impl Shared {
             return self.refresh().await.map(drop);
         }
         let next = held.record.with(&member.name, Standing::Out);
-        if next.in_sync() < self.settings.required() {
+        if next.in_sync() < self.settings.needed() {
             let problem = format!(
                 "the member `{}` does not take the write, and {} must have it",
                 member.name,
-                self.settings.required()
+                self.settings.needed()
             );
             return Err(Error::new(ErrorKind::Unavailable, problem).with_source(cause));
         }
@@ -300,7 +300,7 @@ impl Shared {
                 continue;
             }
             let next = held.record.led_by(&member.name);
-            if next.in_sync() < self.settings.required() || !self.is_there(member).await {
+            if next.in_sync() < self.settings.needed() || !self.is_there(member).await {
                 continue;
             }
             match self.witness.change(Some(held), next).await? {
