@@ -40,7 +40,7 @@ impl Limit {
         let payload = Duration::try_from_secs_f64(payload).unwrap_or(LONGEST);
         let time =
             if call.operation.is_long() { self.time.saturating_mul(LONG) } else { self.time };
-        Some(time.saturating_add(payload).min(LONGEST))
+        Some(time.saturating_add(payload).saturating_add(call.wait).min(LONGEST))
     }
 }
 
