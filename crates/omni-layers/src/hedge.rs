@@ -18,20 +18,29 @@ impl Hedge {
         F: Fn() -> Fut,
         Fut: Future<Output = Result<T>>,
     {
-        let Some(after) = self.0.filter(|_| may_hedge(call.operation)) else {
-            return attempt().await;
-        };
-        let mut first = pin!(attempt());
-        if let Ok(result) = timeout(after, first.as_mut()).await {
-            return result;
+        match self.0.filter(|_| may_hedge(call.operation)) {
+            None => attempt().await,
+            // Apart, for it is large: two attempts at once.
+            Some(after) => Box::pin(hedged(after, attempt)).await,
         }
-        let second = pin!(attempt());
-        match select(first, second).await {
-            Either::Left((Ok(value), _)) | Either::Right((Ok(value), _)) => Ok(value),
-            // The other one may still succeed; of two failures, the later one is told.
-            Either::Left((Err(_), second)) => second.await,
-            Either::Right((Err(_), first)) => first.await,
-        }
+    }
+}
+
+async fn hedged<T, F, Fut>(after: Duration, attempt: F) -> Result<T>
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = Result<T>>,
+{
+    let mut first = pin!(attempt());
+    if let Ok(result) = timeout(after, first.as_mut()).await {
+        return result;
+    }
+    let second = pin!(attempt());
+    match select(first, second).await {
+        Either::Left((Ok(value), _)) | Either::Right((Ok(value), _)) => Ok(value),
+        // The other one may still succeed; of two failures, the later one is told.
+        Either::Left((Err(_), second)) => second.await,
+        Either::Right((Err(_), first)) => first.await,
     }
 }
 

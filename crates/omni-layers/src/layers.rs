@@ -118,8 +118,8 @@ impl Layers {
         attempt: &'a Attempt<'a>,
     ) -> BoxFuture<'a, Result<()>> {
         let mut call = call.clone();
-        call.deadline = self.deadline.of(&call);
         Box::pin(async move {
+            call.deadline = self.deadline.of(&call)?;
             let doubt = Doubt::of(&call);
             let (call, doubt) = (&call, &doubt);
             let watched = || doubt.watch(attempt());

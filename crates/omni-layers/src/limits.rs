@@ -68,7 +68,8 @@ impl RateLimit {
         Fut: Future<Output = Result<T>>,
     {
         if let Some(rate) = &self.0 {
-            rate.turn().await;
+            // Apart, as everything that is large and rarely there.
+            Box::pin(rate.turn()).await;
         }
         attempt().await
     }
@@ -100,10 +101,8 @@ impl Places {
         }
     }
 
+    /// Waits for a place, after those who came before.
     async fn place(&self) -> Option<SemaphorePermit<'_>> {
-        if let Ok(place) = self.free.try_acquire() {
-            return Some(place);
-        }
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let _waiting = Waiting(&self.waiting);
         // It is never closed.
@@ -128,7 +127,10 @@ impl ConcurrencyLimit {
     {
         let _place = match &self.0 {
             None => None,
-            Some(places) => places.place().await,
+            Some(places) => match places.free.try_acquire() {
+                Ok(place) => Some(place),
+                Err(_) => Box::pin(places.place()).await,
+            },
         };
         attempt().await
     }

@@ -69,7 +69,7 @@ impl Retry {
                 return Err(error);
             }
             if !wait.is_zero() {
-                sleep(wait).await;
+                Box::pin(sleep(wait)).await;
             }
             tries += 1;
         }

@@ -36,8 +36,13 @@ impl Limit {
         if !call.replayable {
             return None;
         }
-        let payload = call.size.unwrap_or(0) as f64 / self.slowest as f64;
-        let payload = Duration::try_from_secs_f64(payload).unwrap_or(LONGEST);
+        let payload = match call.size {
+            None | Some(0) => Duration::ZERO,
+            Some(size) => {
+                let seconds = size as f64 / self.slowest as f64;
+                Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST)
+            }
+        };
         let time =
             if call.operation.is_long() { self.time.saturating_mul(LONG) } else { self.time };
         Some(time.saturating_add(payload).saturating_add(call.wait).min(LONGEST))
@@ -50,13 +55,22 @@ pub(crate) struct Deadline(pub(crate) Option<Limit>);
 
 impl Deadline {
     /// When the call must have ended: the configured limit or the caller's, whichever is earlier.
-    pub(crate) fn of(&self, call: &Call<'_>) -> Option<std::time::Instant> {
+    ///
+    /// # Errors
+    ///
+    /// `Timeout` when that was before now.
+    pub(crate) fn of(&self, call: &Call<'_>) -> Result<Option<std::time::Instant>> {
         let limit = self.0.as_ref().and_then(|limit| limit.of(call));
-        let configured = limit.map(|time| (Instant::now() + time).into_std());
-        match (configured, call.deadline) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
+        if limit.is_none() && call.deadline.is_none() {
+            return Ok(None);
         }
+        let now = Instant::now().into_std();
+        if call.deadline.is_some_and(|deadline| deadline <= now) {
+            let problem = "the deadline had passed before the call began";
+            return Err(Error::new(ErrorKind::Timeout, problem).at_call(call));
+        }
+        let configured = limit.map(|time| now + time);
+        Ok(configured.into_iter().chain(call.deadline).min())
     }
 
     /// Runs the call until its deadline, which is already set.
@@ -73,10 +87,6 @@ impl Deadline {
         let Some(deadline) = call.deadline.map(Instant::from_std) else {
             return attempt().await;
         };
-        if deadline <= Instant::now() {
-            let problem = "the deadline had passed before the call began";
-            return Err(Error::new(ErrorKind::Timeout, problem).at_call(call));
-        }
         match before(|| deadline, attempt()).await {
             Some(result) => result,
             None => Err(cut_off(call, doubt, "no success before the deadline".to_owned())),
@@ -120,8 +130,8 @@ async fn before<T>(
     if let Some(result) = poll_immediate(future.as_mut()).await {
         return Some(result);
     }
-    // The timer is asked first.
-    match select(pin!(sleep_until(deadline())), future).await {
+    // Apart, for a timer is large. It is asked first.
+    match select(Box::pin(sleep_until(deadline())), future).await {
         Either::Left(_) => None,
         Either::Right((result, _)) => Some(result),
     }

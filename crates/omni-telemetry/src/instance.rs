@@ -180,9 +180,13 @@ impl State {
 }
 
 impl Shared {
-    /// Tells when the breaker stands elsewhere than before.
-    pub(crate) fn breaker_may_have_changed(&self) {
+    /// Tells when the breaker stands elsewhere than before, after a call that may have failed.
+    pub(crate) fn breaker_may_have_changed(&self, failed: bool) {
         let Some(logger) = &self.pipeline.logger else { return };
+        // One that lets calls pass goes on to, until one fails.
+        if !failed && self.state.breaker.load(Ordering::Relaxed) == BreakerState::Closed as u8 {
+            return;
+        }
         let Some(state) = self.state.breaker_change() else { return };
         let (text, severity, level) = match state {
             BreakerState::Closed => ("closed", Severity::Info, "INFO"),

@@ -128,7 +128,7 @@ impl Record {
         if let Some(error) = error {
             self.failed(error);
         }
-        self.shared.breaker_may_have_changed();
+        self.shared.breaker_may_have_changed(error.is_some());
     }
 
     /// What has come of it from now on.
