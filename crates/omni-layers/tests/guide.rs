@@ -30,7 +30,8 @@ fn table() -> String {
         let contracts: Vec<_> = operation.contracts().iter().map(|one| one.as_str()).collect();
         let contracts = contracts.join(", ");
         let changes = yes_no(operation.changes());
-        let _ = writeln!(table, "| `{operation}` | {contracts} | {changes} | {repeated} | {time} |");
+        let _ =
+            writeln!(table, "| `{operation}` | {contracts} | {changes} | {repeated} | {time} |");
     }
     table
 }

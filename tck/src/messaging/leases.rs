@@ -162,17 +162,18 @@ async fn extended_leases_end_in_time(cx: &Context) -> Outcome {
         let delivery = scene.take_one().await?;
         scene.sleep(scene.lease / 2).await;
         let begun = Instant::now();
-        let extended = scene.provider.extend(of, &[delivery.receipt.clone()], lease).await;
+        let extended =
+            scene.provider.extend(of, std::slice::from_ref(&delivery.receipt), lease).await;
         ok("extend", only("extend", extended)?)?;
         let situation = format!("a lease that was extended by {lease:?}, half-way");
         let next = comes_after(&scene, begun, lease, &situation).await?;
-        let late = scene.provider.extend(of, &[delivery.receipt.clone()], lease).await;
+        let late = scene.provider.extend(of, std::slice::from_ref(&delivery.receipt), lease).await;
         fails_with("extend after the lease", ErrorKind::LeaseLost, only("extend", late)?)?;
         // Extended and settled, as any other.
-        let again = scene.provider.extend(of, &[next.receipt.clone()], lease).await;
+        let again = scene.provider.extend(of, std::slice::from_ref(&next.receipt), lease).await;
         ok("extend of the next delivery", only("extend", again)?)?;
         scene.ack(&next).await?;
-        let gone = scene.provider.extend(of, &[next.receipt.clone()], lease).await;
+        let gone = scene.provider.extend(of, std::slice::from_ref(&next.receipt), lease).await;
         fails_with("extend of what is settled", ErrorKind::LeaseLost, only("extend", gone)?)?;
         scene.publish("a").await?;
     }

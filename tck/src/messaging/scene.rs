@@ -205,7 +205,8 @@ impl<'a> Scene<'a> {
 
     /// Acknowledges one delivery.
     pub(super) async fn ack(&self, delivery: &Delivery) -> Outcome {
-        let result = self.provider.ack(&self.subscription, &[delivery.receipt.clone()]).await;
+        let result =
+            self.provider.ack(&self.subscription, std::slice::from_ref(&delivery.receipt)).await;
         ok("ack", only("ack", result)?)
     }
 

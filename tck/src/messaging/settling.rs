@@ -135,7 +135,7 @@ async fn receipts_are_proofs(cx: &Context) -> Outcome {
     let theirs = scene.one_of(&other).await?;
     equal("attempts of a message that nobody had", &1, &theirs.attempt)?;
     drop(provider.ack(&other, &foreign).await);
-    drop(provider.nack(of, &[theirs.receipt.clone()], Duration::ZERO).await);
+    drop(provider.nack(of, std::slice::from_ref(&theirs.receipt), Duration::ZERO).await);
     scene.nothing_of(&other, "it is leased", scene.lease / 2).await?;
     let acked = provider.ack(&other, &[theirs.receipt]).await;
     ok("ack by its own receipt", only("ack", acked)?)?;

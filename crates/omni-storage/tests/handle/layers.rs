@@ -146,7 +146,8 @@ async fn an_interceptor_sees_every_operation_and_every_byte() {
         assert_eq!(storage.layers(), [&["counting"][..], DEFAULTS].concat());
         every_call(&storage).await;
         let seen = seen.lock().unwrap();
-        let of_storage = |one: &&Operation| one.contracts().contains(&Contract::Storage);
+        let of_storage =
+            |one: &&Operation| one.contracts().contains(&omni_contracts::Contract::Storage);
         let all: Vec<_> =
             Operation::ALL.iter().filter(of_storage).map(|operation| operation.as_str()).collect();
         assert_eq!(seen.operations.keys().copied().collect::<Vec<_>>(), all);
