@@ -136,6 +136,11 @@ operations! {
 }
 
 impl Operation {
+    /// Every operation of a contract, in alphabetical order.
+    pub fn of(contract: Contract) -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(move |one| one.contracts().contains(&contract))
+    }
+
     /// The idempotency of the operation without conditions (clauses `STO-150`, `MSG-018`).
     #[must_use]
     pub fn idempotency(self) -> Idempotency {

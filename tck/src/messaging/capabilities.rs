@@ -13,7 +13,7 @@ pub(super) const CHECKS: &[Check] = &[
     check!("MSG-080", purged_is_gone, "what purge leaves"),
     check!("MSG-081", depth_counts, "what is counted, and when"),
     check!("MSG-089", checking_changes_nothing, "what check asks for"),
-    check!("MSG-090", undeclared_is_unsupported, "validation before the first request"),
+    check!("MSG-090", undeclared_calls_are_unsupported, "validation before the first request"),
     check!("MSG-091", limits_are_portable, "the limits that are declared"),
     check!("MSG-092", wrong_calls_are_refused, "validation before the first request"),
 ];
@@ -89,7 +89,7 @@ async fn checking_changes_nothing(cx: &Context) -> Outcome {
     equal("attempts after check", &1, &delivery.attempt)
 }
 
-async fn undeclared_is_unsupported(cx: &Context) -> Outcome {
+async fn undeclared_calls_are_unsupported(cx: &Context) -> Outcome {
     let scene = Scene::new(cx).await?;
     let (provider, of) = (&scene.provider, &scene.subscription);
     let receipt = {
