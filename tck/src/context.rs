@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use omni_contracts::messaging::MessagingProvider;
 use omni_contracts::storage::{Key, StorageProvider};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -12,7 +13,7 @@ use rand::seq::index::sample;
 
 use crate::check::{Failure, ok};
 use crate::worker::Worker;
-use crate::{Damage, Place, Subject};
+use crate::{Check, Clock, Damage, Outcome, Place, Subject};
 
 /// The surroundings of one run of one check. Its store is empty at the start and used by no other
 /// check.
@@ -74,6 +75,15 @@ impl Context {
         ok("opening the store", self.subject.open(&self.place()).await)
     }
 
+    /// Opens the check's place for topics, as [`open`](Self::open) does.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub async fn open_messaging(&self) -> Result<Arc<dyn MessagingProvider>, Failure> {
+        ok("opening the place for topics", self.subject.open_messaging(&self.place()).await)
+    }
+
     /// Where the check's store is.
     #[must_use]
     pub fn place(&self) -> Place<'_> {
@@ -128,6 +138,35 @@ impl Context {
         let mut hasher = DefaultHasher::new();
         (self.seed, purpose).hash(&mut hasher);
         StdRng::seed_from_u64(hasher.finish())
+    }
+}
+
+/// Runs a check on the clock of its subject.
+///
+/// # Errors
+///
+/// What was expected and what was seen instead.
+///
+/// # Panics
+///
+/// When the check does, or the system gives no runtime.
+pub async fn execute(check: &'static Check, context: Context) -> Outcome {
+    match context.subject.clock() {
+        Clock::Real => (check.run)(&context).await,
+        Clock::Virtual => {
+            let apart = tokio::task::spawn_blocking(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_time()
+                    .start_paused(true)
+                    .build()
+                    .expect("the system gives a runtime");
+                runtime.block_on((check.run)(&context))
+            });
+            match apart.await {
+                Ok(outcome) => outcome,
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            }
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use omni_contracts::Contract;
 use tokio::runtime::Runtime;
 
 use crate::report::{ClauseReport, Report, Status};
@@ -92,6 +93,7 @@ pub fn main(subjects: Vec<Arc<dyn Subject>>) -> ExitCode {
 /// One subject in this test binary, and what is known about its clauses so far.
 struct Run {
     subject: String,
+    contract: Contract,
     header: Header,
     session: Result<Session, String>,
     results: Mutex<HashMap<&'static str, ClauseReport>>,
@@ -99,13 +101,13 @@ struct Run {
 
 impl Run {
     fn open(subject: Arc<dyn Subject>, options: &Options, runtime: &Runtime) -> Self {
-        let name = subject.name().to_owned();
+        let (name, contract) = (subject.name().to_owned(), subject.contract());
         let mut header = Header::new(&*subject, options);
         let session = runtime.block_on(Session::open(subject, options));
         if let Ok(session) = &session {
             header.declared(session);
         }
-        Self { subject: name, header, session, results: Mutex::default() }
+        Self { subject: name, contract, header, session, results: Mutex::default() }
     }
 
     fn try_clause(&self, planned: &Planned, runtime: &Runtime) -> Result<(), Failed> {
@@ -131,7 +133,7 @@ impl Run {
             Err(error) => return self.header.unreachable(error),
         };
         let mut results = self.results.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let clauses = Planned::all().map(|planned| {
+        let clauses = Planned::all(self.contract).map(|planned| {
             results.remove(planned.clause.id).unwrap_or_else(|| session.without_running(&planned))
         });
         self.header.finish(clauses.collect())
@@ -140,8 +142,14 @@ impl Run {
 
 /// Clause by clause, of all subjects: while one back-end computes, another is asked.
 fn trials(runs: &[Arc<Run>], runtime: &Arc<Runtime>) -> Vec<Trial> {
-    let of = |planned: Planned| runs.iter().map(move |run| trial(run, planned, runtime));
-    Planned::all().flat_map(of).collect()
+    let of_contract = |contract: Contract| {
+        let of = move |planned: Planned| {
+            let runs = runs.iter().filter(move |run| run.contract == contract);
+            runs.map(move |run| trial(run, planned, runtime))
+        };
+        Planned::all(contract).flat_map(of)
+    };
+    Contract::ALL.iter().flat_map(|contract| of_contract(*contract)).collect()
 }
 
 fn trial(run: &Arc<Run>, planned: Planned, runtime: &Arc<Runtime>) -> Trial {
@@ -209,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_failing_line_says_all_that_is_needed() {
-        let planned = Planned::all().next().unwrap();
+        let planned = Planned::all(Contract::Storage).next().unwrap();
         let failure = Failure::new("get of \"a\"", "5 bytes", "4 bytes");
         let failure = failure.with_steps(vec!["put \"a\"".to_owned()]);
         let options = Options { seed: 42, rerun: command(), ..Options::default() };
@@ -270,7 +278,9 @@ mod tests {
             assert_eq!(deviates, declared.contains(&id), "{id}");
             assert!(!deviates || !trial.has_ignored_flag(), "{id}");
         }
-        for planned in Planned::all().filter(|planned| declared.contains(&planned.clause.id)) {
+        for planned in
+            Planned::all(Contract::Storage).filter(|planned| declared.contains(&planned.clause.id))
+        {
             match run.try_clause(&planned, &runtime) {
                 Ok(()) => assert_eq!(planned.clause.id, "STO-002"),
                 Err(failed) => {
@@ -290,7 +300,7 @@ mod tests {
         });
         let runtime = Arc::new(runtime());
         let run = Run::open(Arc::new(subject), &Options::default(), &runtime);
-        for planned in Planned::all() {
+        for planned in Planned::all(Contract::Storage) {
             let failed = run.try_clause(&planned, &runtime).unwrap_err();
             assert!(failed.message().unwrap().contains("nobody is there"));
         }

@@ -5,6 +5,7 @@
 
 pub mod check;
 mod context;
+mod declaration;
 mod deviation;
 mod differential;
 #[cfg(unix)]
@@ -18,6 +19,7 @@ mod harness;
 mod history;
 #[cfg(all(feature = "layers", feature = "provider-local"))]
 pub mod layers;
+pub mod messaging;
 #[cfg(feature = "provider-local")]
 pub mod mutants;
 mod reference;
@@ -33,10 +35,16 @@ pub mod telemetry;
 pub mod worker;
 
 pub use check::{Check, Failure, Outcome};
-pub use context::Context;
+pub use context::{Context, execute};
+pub use declaration::Declaration;
 pub use deviation::{Deviation, LeftOut};
 pub use differential::{Comparison, Difference, compare};
 pub use harness::main;
 pub use report::{Report, Verdict, diff};
 pub use run::{Event, Options, certify};
-pub use subject::{Damage, Evidence, FnSubject, Place, Subject, Through};
+pub use subject::{Clock, Damage, Evidence, FnSubject, Place, Subject, Through};
+
+/// Every check of every contract that providers are certified by.
+pub fn checks() -> impl Iterator<Item = &'static Check> {
+    messaging::checks().chain(storage::checks())
+}

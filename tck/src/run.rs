@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
+use omni_contracts::Contract;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::Subject;
 use crate::report::{ClauseReport, Environment, FORMAT, Report, Status};
 use crate::session::{Planned, Session};
-use crate::spec::Clause;
+use crate::spec::{self, Clause};
 
 /// How a run is made.
 #[derive(Clone, Debug)]
@@ -150,8 +151,9 @@ fn run_all(
     options: &Options,
     on_event: &mut dyn FnMut(Event<'_>),
 ) -> Vec<ClauseReport> {
+    let contract = session.declaration.contract();
     let (mut selected, others): (Vec<_>, Vec<_>) =
-        Planned::all().partition(|planned| options.selects(planned.clause.id));
+        Planned::all(contract).partition(|planned| options.selects(planned.clause.id));
     selected.sort_by_key(Planned::is_alone);
     let total = selected.len();
     let mut results: Vec<_> =
@@ -185,7 +187,7 @@ fn run_all(
     // The folder of the run goes with the task.
     let _ = runtime.block_on(running);
     let ran: HashSet<_> = results.iter().map(|result| result.id.clone()).collect();
-    let stopped = Planned::all().filter(|planned| !ran.contains(planned.clause.id));
+    let stopped = Planned::all(contract).filter(|planned| !ran.contains(planned.clause.id));
     results.extend(stopped.map(|planned| planned.report(Status::NotRun, Duration::ZERO, None)));
     results
 }
@@ -193,6 +195,7 @@ fn run_all(
 /// A report whose clauses are still to come.
 pub(crate) struct Header {
     report: Report,
+    contract: Contract,
     previous: Option<Report>,
 }
 
@@ -217,6 +220,7 @@ impl Header {
                 clauses: Vec::new(),
                 changes: None,
             },
+            contract: subject.contract(),
             previous: options.previous.clone(),
         }
     }
@@ -227,14 +231,15 @@ impl Header {
 
     pub(crate) fn unreachable(mut self, error: String) -> Report {
         self.report.unreachable = Some(error);
-        let clauses = Planned::all()
+        let clauses = Planned::all(self.contract)
             .map(|planned| planned.report(Status::NotRun, Duration::ZERO, None))
             .collect();
         self.finish(clauses)
     }
 
     pub(crate) fn finish(mut self, mut clauses: Vec<ClauseReport>) -> Report {
-        let position = |id: &str| crate::spec::clauses().iter().position(|known| known.id == id);
+        let clauses_of = spec::clauses(self.contract);
+        let position = |id: &str| clauses_of.iter().position(|known| known.id == id);
         clauses.sort_by_key(|clause| position(&clause.id));
         self.report.clauses = clauses;
         self.report.finished = Timestamp::now();

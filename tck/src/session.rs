@@ -5,15 +5,16 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use omni_contracts::Body;
-use omni_contracts::storage::{Capabilities, GetOptions, Key, PutOptions, StorageProvider};
+use omni_contracts::{Contract, Error};
 use tempfile::TempDir;
 use tokio::sync::{RwLock, Semaphore};
 
-use crate::check::{equal, ok};
 use crate::report::{ClauseReport, Declared, Status};
 use crate::spec::{self, Clause};
-use crate::{Check, Context, Deviation, Failure, Options, Outcome, Place, Subject, storage};
+use crate::{
+    Check, Context, Declaration, Deviation, Failure, Options, Place, Subject, checks, execute,
+    messaging, storage,
+};
 
 /// Checks that measure time or memory, or load the machine: nothing else runs beside them.
 const ALONE: &[&str] = &["STO-191"];
@@ -32,12 +33,11 @@ pub(crate) struct Planned {
 }
 
 impl Planned {
-    /// Every clause, in the order of the pages.
-    pub(crate) fn all() -> impl Iterator<Item = Self> {
-        spec::clauses().iter().map(|clause| Self {
-            clause,
-            check: storage::checks().find(|check| check.id == clause.id),
-        })
+    /// Every clause of a contract, in the order of the pages.
+    pub(crate) fn all(contract: Contract) -> impl Iterator<Item = Self> {
+        spec::clauses(contract)
+            .iter()
+            .map(|clause| Self { clause, check: checks().find(|check| check.id == clause.id) })
     }
 
     /// `STO-012::keys_do_not_alias`.
@@ -51,12 +51,12 @@ impl Planned {
     }
 
     /// The outcome, where it is known without running anything.
-    pub(crate) fn known(&self, capabilities: &Capabilities) -> Option<Status> {
+    pub(crate) fn known(&self, declared: &Declaration) -> Option<Status> {
         if self.check.is_none() {
             return Some(Status::Untested { reason: "the suite has no check for it".to_owned() });
         }
         let capability = self.clause.level.to_string();
-        (!self.clause.level.binds(capabilities)).then_some(Status::NotClaimed { capability })
+        (!self.clause.level.binds(declared)).then_some(Status::NotClaimed { capability })
     }
 
     /// The report of an outcome.
@@ -64,14 +64,14 @@ impl Planned {
         &self,
         status: Status,
         duration: Duration,
-        capabilities: Option<&Capabilities>,
+        declared: Option<&Declaration>,
     ) -> ClauseReport {
         ClauseReport {
             id: self.clause.id.to_owned(),
             check: self.check.map(|check| check.name.to_owned()),
             section: self.clause.section.to_owned(),
             level: self.clause.level.to_string(),
-            claimed: capabilities.is_some_and(|declared| self.clause.level.binds(declared)),
+            claimed: declared.is_some_and(|declared| self.clause.level.binds(declared)),
             text: self.clause.text.to_owned(),
             intent: self.clause.intent.to_owned(),
             hint: self.check.map(|check| check.hint.to_owned()),
@@ -96,7 +96,7 @@ pub(crate) struct Session {
     /// What the back-end itself breaks.
     deviations: Vec<Deviation>,
     pub(crate) product: String,
-    pub(crate) capabilities: Capabilities,
+    pub(crate) declaration: Declaration,
 }
 
 impl Session {
@@ -118,16 +118,8 @@ impl Session {
         let folder = root.path().to_owned();
         let probed = store.clone();
         let context = Context::new(Arc::clone(&subject), folder, store, options.seed);
-        let probe = async move {
-            let provider = context.subject().open(&context.place()).await?;
-            provider.check().await?;
-            Ok::<_, omni_contracts::Error>((
-                provider.name().to_owned(),
-                provider.capabilities().clone(),
-                keeps_two_objects(&*provider).await.err(),
-            ))
-        };
-        let (product, capabilities, worthless) = contained(limit, probe)
+        let probe = async move { probe(&context).await };
+        let (product, declaration, worthless) = contained(limit, probe)
             .await
             .map_err(|gave_up| gave_up.to_string())?
             .map_err(|error| error.to_string())?;
@@ -142,7 +134,7 @@ impl Session {
             worthless,
             deviations,
             product,
-            capabilities,
+            declaration,
         };
         session.free(probed).await;
         Ok(session)
@@ -150,13 +142,13 @@ impl Session {
 
     /// What the subject declares.
     pub(crate) fn declared(&self) -> Declared {
-        Declared::new(&self.product, &self.capabilities)
+        Declared::new(&self.product, &self.declaration)
     }
 
     /// The outcome of a clause that is left out. One with a deviation never is: where nothing can run
     /// for it, it fails.
     pub(crate) fn known(&self, planned: &Planned) -> Option<Status> {
-        let known = planned.known(&self.capabilities)?;
+        let known = planned.known(&self.declaration)?;
         self.deviation(planned).is_none().then_some(known)
     }
 
@@ -167,7 +159,7 @@ impl Session {
 
     /// Runs the check of a clause that binds the subject, or says why not.
     pub(crate) async fn run(&self, planned: &Planned) -> ClauseReport {
-        let known = planned.known(&self.capabilities);
+        let known = planned.known(&self.declaration);
         let (status, duration) = match (known, planned.check) {
             (None, Some(check)) if planned.is_alone() => {
                 let _turn = TURN.write().await;
@@ -186,7 +178,7 @@ impl Session {
             (None, Some(worthless), Status::Passed) => Status::Failed(worthless.clone()),
             (None, _, status) => status,
         };
-        let mut report = planned.report(status, duration, Some(&self.capabilities));
+        let mut report = planned.report(status, duration, Some(&self.declaration));
         if matches!(report.status, Status::Failed(_) | Status::Deviates { .. }) {
             report.run_alone = Some(self.options.run_alone(self.subject.name(), &report.id));
         }
@@ -195,8 +187,8 @@ impl Session {
 
     /// The report of a clause whose check was not selected.
     pub(crate) fn without_running(&self, planned: &Planned) -> ClauseReport {
-        let status = planned.known(&self.capabilities).unwrap_or(Status::NotRun);
-        planned.report(status, Duration::ZERO, Some(&self.capabilities))
+        let status = planned.known(&self.declaration).unwrap_or(Status::NotRun);
+        planned.report(status, Duration::ZERO, Some(&self.declaration))
     }
 
     async fn execute(&self, check: &'static Check) -> (Status, Duration) {
@@ -212,7 +204,7 @@ impl Session {
         let _place = self.places.acquire().await;
         let started = Instant::now();
         let limit = self.time_limit;
-        let outcome = contained(limit, async move { (check.run)(&context).await }).await;
+        let outcome = contained(limit, execute(check, context)).await;
         let duration = started.elapsed();
         self.free(store).await;
         let status = match outcome {
@@ -261,21 +253,24 @@ fn deviating(status: Status, deviation: &Deviation) -> Status {
     }
 }
 
-/// The least that a store does. A provider that does not is reported by its clauses; this keeps those
-/// about absence from passing on it.
-async fn keeps_two_objects(provider: &dyn StorageProvider) -> Outcome {
-    let objects = [("tck/first", "one"), ("tck/second", "another")];
-    for (key, content) in objects {
-        let key = ok("a key", Key::new(key))?;
-        ok("put", provider.put(&key, Body::from(content), &PutOptions::default()).await)?;
+/// What the subject is called and declares, and why nothing that it is asked can be a pass: a provider that
+/// does not do the least is reported by its clauses; this keeps those about absence from passing on it.
+async fn probe(context: &Context) -> Result<(String, Declaration, Option<Failure>), Error> {
+    let (subject, place) = (context.subject(), context.place());
+    match subject.contract() {
+        Contract::Messaging => {
+            let provider = subject.open_messaging(&place).await?;
+            provider.check().await?;
+            let worthless = messaging::delivers_two_messages(&*provider).await.err();
+            Ok((provider.name().to_owned(), provider.capabilities().into(), worthless))
+        }
+        _ => {
+            let provider = subject.open(&place).await?;
+            provider.check().await?;
+            let worthless = storage::keeps_two_objects(&*provider).await.err();
+            Ok((provider.name().to_owned(), provider.capabilities().into(), worthless))
+        }
     }
-    for (key, content) in objects {
-        let key = ok("a key", Key::new(key))?;
-        let result = ok("get", provider.get(&key, &GetOptions::default()).await)?;
-        let seen = ok("the content", result.body.collect().await)?;
-        equal("get of one of two objects", &bytes::Bytes::from(content), &seen)?;
-    }
-    Ok(())
 }
 
 /// Why a future of somebody else's code has no result.

@@ -1,10 +1,13 @@
 //! The clauses, read from the normative pages in `docs/spec`: the text is written there and nowhere
 //! else.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::LazyLock;
 
-use omni_contracts::storage::{Capabilities, Capability, Durability};
+use omni_contracts::{Contract, Durability, messaging, storage};
+
+use crate::Declaration;
 
 /// One clause of the specification.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +29,8 @@ pub struct Clause {
 pub enum Level {
     /// Every provider.
     Core,
-    /// Those that declare the capability.
-    Capability(Capability),
+    /// Those that declare the capability of this name.
+    Capability(&'static str),
     /// Those that declare durability `process` or more.
     DurabilityProcess,
 }
@@ -35,7 +38,10 @@ pub enum Level {
 impl Level {
     /// Every level, core first.
     pub fn all() -> impl Iterator<Item = Self> {
-        let capabilities = Capability::ALL.iter().copied().map(Self::Capability);
+        let of_messaging = messaging::Capability::ALL.iter().map(|known| known.as_str());
+        let of_storage = storage::Capability::ALL.iter().map(|known| known.as_str());
+        let names: BTreeSet<_> = of_messaging.chain(of_storage).collect();
+        let capabilities = names.into_iter().map(Self::Capability);
         [Self::Core, Self::DurabilityProcess].into_iter().chain(capabilities)
     }
 
@@ -44,18 +50,18 @@ impl Level {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Core => "core",
-            Self::Capability(capability) => capability.as_str(),
+            Self::Capability(name) => name,
             Self::DurabilityProcess => "durability-process",
         }
     }
 
-    /// Whether a provider that declares `capabilities` is bound.
+    /// Whether a provider that declares this is bound.
     #[must_use]
-    pub fn binds(self, capabilities: &Capabilities) -> bool {
+    pub fn binds(self, declared: &Declaration) -> bool {
         match self {
             Self::Core => true,
-            Self::Capability(capability) => capabilities.has(capability),
-            Self::DurabilityProcess => capabilities.durability >= Durability::Process,
+            Self::Capability(name) => declared.has(name),
+            Self::DurabilityProcess => declared.durability() >= Durability::Process,
         }
     }
 
@@ -87,19 +93,34 @@ impl fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {}
 
-/// Every clause of the storage contract and of its errors, in the order of the pages.
+/// Every clause of a contract, in the order of the pages.
 ///
 /// # Panics
 ///
 /// When a page of this repository is malformed; the tests of this package read every page.
 #[must_use]
-pub fn clauses() -> &'static [Clause] {
-    static CLAUSES: LazyLock<Vec<Clause>> = LazyLock::new(|| {
+pub fn clauses(contract: Contract) -> &'static [Clause] {
+    static MESSAGING: LazyLock<Vec<Clause>> =
+        LazyLock::new(|| page("messaging.md", include_str!("../../docs/spec/messaging.md")));
+    static STORAGE: LazyLock<Vec<Clause>> = LazyLock::new(|| {
         let mut clauses = page("storage.md", include_str!("../../docs/spec/storage.md"));
         clauses.extend(page("errors.md", include_str!("../../docs/spec/errors.md")));
         clauses
     });
-    &CLAUSES
+    match contract {
+        Contract::Messaging => &MESSAGING,
+        Contract::Storage => &STORAGE,
+        _ => &[],
+    }
+}
+
+/// Every clause of every contract.
+///
+/// # Panics
+///
+/// As [`clauses`].
+pub fn all_clauses() -> impl Iterator<Item = &'static Clause> {
+    Contract::ALL.iter().flat_map(|contract| clauses(*contract))
 }
 
 /// Every clause of the layers, in the order of their page.
@@ -158,7 +179,7 @@ fn page(name: &str, text: &'static str) -> Vec<Clause> {
 /// The clause of an id.
 #[must_use]
 pub fn clause(id: &str) -> Option<&'static Clause> {
-    clauses().iter().find(|clause| clause.id == id)
+    all_clauses().find(|clause| clause.id == id)
 }
 
 /// Reads the clauses of one page. Withdrawn ones are left out.
@@ -229,7 +250,8 @@ mod tests {
 
     #[test]
     fn the_pages_are_well_formed() {
-        assert!(clauses().len() > 100);
+        assert!(clauses(Contract::Storage).len() > 100);
+        assert!(clauses(Contract::Messaging).len() > 50);
         let first = clause("STO-001").unwrap();
         assert_eq!(first.section, "Write and read");
         assert_eq!(first.level, Level::Core);

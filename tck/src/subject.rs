@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use omni_contracts::messaging::MessagingProvider;
 use omni_contracts::storage::{Key, StorageProvider};
-use omni_contracts::{Error, Result};
+use omni_contracts::{Contract, Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// A provider on a back-end, ready to be certified.
@@ -56,13 +57,36 @@ pub trait Subject: Send + Sync + 'static {
         None
     }
 
-    /// Opens a store. The same place is the same data, different places never share any, and a new
+    /// The contract that it is certified by; then it opens stores of that.
+    fn contract(&self) -> Contract {
+        Contract::Storage
+    }
+
+    /// The clock that its checks run on.
+    fn clock(&self) -> Clock {
+        Clock::Real
+    }
+
+    /// Opens a store of objects. The same place is the same data, different places never share any, and a new
     /// one is empty. Every call makes a new instance, as another program would.
     ///
     /// # Errors
     ///
     /// Whatever opening fails with; the run then fails, it is never skipped.
-    async fn open(&self, place: &Place<'_>) -> Result<Arc<dyn StorageProvider>>;
+    async fn open(&self, place: &Place<'_>) -> Result<Arc<dyn StorageProvider>> {
+        let _ = place;
+        Err(Error::unsupported("storage"))
+    }
+
+    /// Opens a place for topics, by the rules of [`open`](Self::open).
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    async fn open_messaging(&self, place: &Place<'_>) -> Result<Arc<dyn MessagingProvider>> {
+        let _ = place;
+        Err(Error::unsupported("messaging"))
+    }
 
     /// Where the server of the stores is, for a proxy that stands before it: TCP, without TLS. `None`
     /// where there is no such server.
@@ -212,6 +236,16 @@ pub struct Through {
     pub address: SocketAddr,
     /// How long to wait for a silent server, and for a connection.
     pub patience: Duration,
+}
+
+/// The clock that checks run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// That of the machine.
+    Real,
+    /// Tokio's, which stands still until everybody waits: for providers that know no other. "Not before"
+    /// is exact then, and hours cost nothing.
+    Virtual,
 }
 
 /// Whether a stored object could be damaged.

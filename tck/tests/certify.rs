@@ -34,6 +34,8 @@ fn own() -> Vec<Arc<dyn Subject>> {
         Arc::new(subjects::Local),
         #[cfg(feature = "provider-memory")]
         Arc::new(subjects::Memory::default()),
+        #[cfg(feature = "provider-memory")]
+        Arc::new(subjects::MemoryTopics::default()),
         #[cfg(feature = "provider-aws")]
         Arc::new(subjects::S3::on_ministack()),
         #[cfg(feature = "provider-aws")]

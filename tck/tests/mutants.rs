@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use omni_contracts::Contract;
 use tck::mutants::{Base, Mutant, MutantSubject, mutants};
 use tck::spec::{self, Clause, Level};
-use tck::{Check, Context, Outcome, Subject, worker};
+use tck::{Check, Context, Declaration, Outcome, Subject, worker};
 use tokio::runtime::Runtime;
 
 /// The longest that a check may take. A check that is given up has killed nothing.
@@ -87,7 +88,7 @@ fn run(runtime: &Runtime, subject: MutantSubject, clause: &Clause) -> Result<Out
     let context = Context::new(subject, root.path().to_owned(), "store".to_owned(), SEED);
     runtime.block_on(async {
         let provider = context.open().await.map_err(|failure| failure.to_string())?;
-        if !clause.level.binds(provider.capabilities()) {
+        if !clause.level.binds(&Declaration::from(provider.capabilities())) {
             return Err(format!("{} does not bind this base", clause.id).into());
         }
         drop(provider);
@@ -98,7 +99,7 @@ fn run(runtime: &Runtime, subject: MutantSubject, clause: &Clause) -> Result<Out
 }
 
 fn every_core_clause_has_a_mutant() -> Result<(), Failed> {
-    let missing: Vec<_> = spec::clauses()
+    let missing: Vec<_> = spec::clauses(Contract::Storage)
         .iter()
         .filter(|clause| clause.level == Level::Core)
         .filter(|clause| !mutants().any(|mutant| mutant.clause == clause.id))
@@ -130,7 +131,7 @@ fn report_is_current() -> Result<(), Failed> {
 }
 
 fn report() -> Result<String, Failed> {
-    let clauses = spec::clauses();
+    let clauses = spec::clauses(Contract::Storage);
     let covered = |level: fn(Level) -> bool| {
         let bound = || clauses.iter().filter(|clause| level(clause.level));
         let with = |clause: &&Clause| mutants().any(|mutant| mutant.clause == clause.id);

@@ -1,13 +1,14 @@
 //! `Call` describes one operation to cross-cutting layers; `Interceptor` is what they implement, once
-//! for all contracts. The adapter of the storage contract is [`Intercepted`](crate::storage::Intercepted).
+//! for all contracts. Each contract has one adapter: [`storage::Intercepted`](crate::storage::Intercepted),
+//! [`messaging::Intercepted`](crate::messaging::Intercepted).
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::{Body, Result};
+use crate::{Body, Idempotency, Operation, Result};
 
 /// One operation, as layers see it: enough to time, retry, limit, trace or forbid it.
 #[derive(Clone, Debug)]
@@ -19,7 +20,7 @@ pub struct Call<'a> {
     pub operation: Operation,
     /// The provider's product name.
     pub provider: &'a str,
-    /// What is acted on: a key, or the prefix of a listing.
+    /// What is acted on: a key, the prefix of a listing, a topic, a subscription.
     pub resource: &'a str,
     /// Whether the call may be repeated when it is unknown whether it took effect.
     pub idempotency: Idempotency,
@@ -27,6 +28,9 @@ pub struct Call<'a> {
     pub replayable: bool,
     /// Payload size in bytes, where known.
     pub size: Option<u64>,
+    /// How long the back-end is asked to wait for something to happen, on top of the time that its work
+    /// takes.
+    pub wait: Duration,
     /// When the caller stops waiting.
     pub deadline: Option<Instant>,
     /// On whose behalf the call is made.
@@ -37,19 +41,21 @@ impl<'a> Call<'a> {
     /// A call with the contract's idempotency for `operation`, no payload and no deadline.
     #[must_use]
     pub fn new(
+        contract: Contract,
         operation: Operation,
         provider: &'a str,
         resource: &'a str,
         scope: &'a Scope,
     ) -> Self {
         Self {
-            contract: Contract::Storage,
+            contract,
             operation,
             provider,
             resource,
             idempotency: operation.idempotency(),
             replayable: true,
             size: None,
+            wait: Duration::ZERO,
             deadline: scope.deadline,
             scope,
         }
@@ -73,163 +79,23 @@ pub struct Scope {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Contract {
+    /// Messages by topics and subscriptions.
+    Messaging,
     /// Objects under keys.
     Storage,
 }
 
 impl Contract {
     /// Every contract.
-    pub const ALL: &'static [Self] = &[Self::Storage];
+    pub const ALL: &'static [Self] = &[Self::Messaging, Self::Storage];
 
     /// The contract's name, as it stands in configurations, spans and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Messaging => "messaging",
             Self::Storage => "storage",
         }
-    }
-}
-
-/// Whether repeating a call whose answer was lost can do harm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Idempotency {
-    /// Twice is the same as once.
-    Idempotent,
-    /// A repeat may fail, or do the work twice.
-    NotIdempotent,
-}
-
-/// The operations of all contracts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Operation {
-    /// Abort a multipart upload.
-    AbortUpload,
-    /// Ask whether the back-end answers.
-    Check,
-    /// Complete a multipart upload.
-    CompleteUpload,
-    /// Copy an object.
-    Copy,
-    /// Begin a multipart upload.
-    CreateUpload,
-    /// Delete one object.
-    Delete,
-    /// Delete many objects.
-    DeleteMany,
-    /// Read an object or a range of it.
-    Get,
-    /// Read several ranges of an object.
-    GetRanges,
-    /// Read what is known about an object.
-    Head,
-    /// List objects.
-    List,
-    /// List the parts of an upload.
-    ListParts,
-    /// List unfinished uploads.
-    ListUploads,
-    /// List the versions of objects.
-    ListVersions,
-    /// Make a URL that works without credentials.
-    Presign,
-    /// Write an object.
-    Put,
-    /// Send one part of an upload.
-    UploadPart,
-}
-
-impl Operation {
-    /// Every operation, in alphabetical order.
-    pub const ALL: &'static [Self] = &[
-        Self::AbortUpload,
-        Self::Check,
-        Self::CompleteUpload,
-        Self::Copy,
-        Self::CreateUpload,
-        Self::Delete,
-        Self::DeleteMany,
-        Self::Get,
-        Self::GetRanges,
-        Self::Head,
-        Self::List,
-        Self::ListParts,
-        Self::ListUploads,
-        Self::ListVersions,
-        Self::Presign,
-        Self::Put,
-        Self::UploadPart,
-    ];
-
-    /// The idempotency of the operation without conditions (clause `STO-150`).
-    #[must_use]
-    pub fn idempotency(self) -> Idempotency {
-        match self {
-            Self::CreateUpload => Idempotency::NotIdempotent,
-            _ => Idempotency::Idempotent,
-        }
-    }
-
-    /// Whether the operation may change what is stored: whether it is unknown what a call that was cut
-    /// off has done.
-    #[must_use]
-    pub fn changes(self) -> bool {
-        match self {
-            Self::AbortUpload
-            | Self::CompleteUpload
-            | Self::Copy
-            | Self::CreateUpload
-            | Self::Delete
-            | Self::DeleteMany
-            | Self::Put
-            | Self::UploadPart => true,
-            Self::Check
-            | Self::Get
-            | Self::GetRanges
-            | Self::Head
-            | Self::List
-            | Self::ListParts
-            | Self::ListUploads
-            | Self::ListVersions
-            | Self::Presign => false,
-        }
-    }
-
-    /// Whether the back-end may work for minutes before it answers: it moves contents, or the call
-    /// becomes many requests.
-    #[must_use]
-    pub fn is_long(self) -> bool {
-        matches!(self, Self::CompleteUpload | Self::Copy | Self::DeleteMany | Self::GetRanges)
-    }
-
-    /// The operation's name, as it stands in errors, spans and metrics.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::AbortUpload => "abort_upload",
-            Self::Check => "check",
-            Self::CompleteUpload => "complete_upload",
-            Self::Copy => "copy",
-            Self::CreateUpload => "create_upload",
-            Self::Delete => "delete",
-            Self::DeleteMany => "delete_many",
-            Self::Get => "get",
-            Self::GetRanges => "get_ranges",
-            Self::Head => "head",
-            Self::List => "list",
-            Self::ListParts => "list_parts",
-            Self::ListUploads => "list_uploads",
-            Self::ListVersions => "list_versions",
-            Self::Presign => "presign",
-            Self::Put => "put",
-            Self::UploadPart => "upload_part",
-        }
-    }
-}
-
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

@@ -48,6 +48,8 @@ pub enum ErrorKind {
     AlreadyExists,
     /// The back-end is out of space or over a quota. Free space or raise the quota.
     CapacityExceeded,
+    /// The handle was closed. Open it anew.
+    Closed,
     /// The configuration is wrong. Correct it; the message names file, profile, key and value.
     Configuration,
     /// A concurrent operation got in the way. Repeat the operation.
@@ -58,7 +60,9 @@ pub enum ErrorKind {
     Internal,
     /// The call breaks a rule of the contract. Correct the program; nothing was sent.
     InvalidArgument,
-    /// There is no such object, upload or version.
+    /// The lease of the delivery has ended: the message is somebody else's to settle. Forget it.
+    LeaseLost,
+    /// There is no such object, upload, version, topic or subscription.
     NotFound,
     /// A conditional read found nothing newer. Use what you have.
     NotModified,
@@ -234,11 +238,13 @@ impl ErrorKind {
     pub const ALL: &'static [Self] = &[
         Self::AlreadyExists,
         Self::CapacityExceeded,
+        Self::Closed,
         Self::Configuration,
         Self::Conflict,
         Self::Corrupt,
         Self::Internal,
         Self::InvalidArgument,
+        Self::LeaseLost,
         Self::NotFound,
         Self::NotModified,
         Self::OutOfRange,
@@ -265,11 +271,13 @@ impl ErrorKind {
         match self {
             Self::AlreadyExists => "already exists",
             Self::CapacityExceeded => "capacity exceeded",
+            Self::Closed => "closed",
             Self::Configuration => "configuration",
             Self::Conflict => "conflict",
             Self::Corrupt => "corrupt",
             Self::Internal => "internal",
             Self::InvalidArgument => "invalid argument",
+            Self::LeaseLost => "lease lost",
             Self::NotFound => "not found",
             Self::NotModified => "not modified",
             Self::OutOfRange => "out of range",

@@ -45,7 +45,7 @@ impl Limit {
         };
         let time =
             if call.operation.is_long() { self.time.saturating_mul(LONG) } else { self.time };
-        Some(time.saturating_add(payload).min(LONGEST))
+        Some(time.saturating_add(payload).saturating_add(call.wait).min(LONGEST))
     }
 }
 

@@ -11,19 +11,27 @@ const END: &str = "<!-- end -->";
 
 fn table() -> String {
     let mut table =
-        "| Operation | Changes what is stored | Repeated when in doubt | Limits of time |\n\
-                     |---|---|---|---|\n"
+        "| Operation | Contract | Changes what is stored | Repeated when in doubt | Limits of time |\n\
+                     |---|---|---|---|---|\n"
             .to_owned();
     for operation in Operation::ALL {
         let yes_no = |yes| if yes { "yes" } else { "no" };
         let repeated = operation.idempotency() == Idempotency::Idempotent;
         let repeated = match operation {
             Operation::Copy | Operation::Delete | Operation::Put => "without a condition",
+            Operation::Publish => "with a dedup id in each message",
             _ => yes_no(repeated),
         };
-        let time = if operation.is_long() { "tenfold" } else { "as set" };
+        let time = match operation {
+            Operation::Receive => "as set, and how long it waits",
+            _ if operation.is_long() => "tenfold",
+            _ => "as set",
+        };
+        let contracts: Vec<_> = operation.contracts().iter().map(|one| one.as_str()).collect();
+        let contracts = contracts.join(", ");
         let changes = yes_no(operation.changes());
-        let _ = writeln!(table, "| `{operation}` | {changes} | {repeated} | {time} |");
+        let _ =
+            writeln!(table, "| `{operation}` | {contracts} | {changes} | {repeated} | {time} |");
     }
     table
 }

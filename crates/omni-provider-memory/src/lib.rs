@@ -1,4 +1,4 @@
-//! The storage provider in memory: the reference implementation of the contract, and the fastest.
+//! Storage and messaging in memory: the reference implementations of their contracts, and the fastest.
 //!
 //! What is stored lives as long as the last clone of [`MemoryStorage`]. It declares every capability
 //! but `multi-process` and `presign`; `versioning` by [setting](MemorySettings::versioning).
@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+mod messaging;
 mod provider;
 mod store;
 mod uploads;
@@ -28,6 +29,8 @@ use omni_contracts::storage::{Capabilities, Capability, Durability};
 use serde::Deserialize;
 
 use crate::store::Store;
+
+pub use messaging::{MemoryMessaging, MemoryMessagingSettings};
 
 /// The settings of a [`MemoryStorage`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -244,7 +244,8 @@ fn dashboards() -> Vec<Dashboard> {
                 .collect(),
         }
     };
-    let contracts = Contract::ALL.iter().map(of_contract);
+    // What applications can open.
+    let contracts = [Contract::Storage].iter().map(of_contract);
     std::iter::once(overview).chain(contracts).chain([failover()]).collect()
 }
 

@@ -107,7 +107,7 @@ impl State {
             active: AtomicI64::new(0),
             layers: Mutex::default(),
             breaker: AtomicU8::new(0),
-            operations: Default::default(),
+            operations: std::array::from_fn(|_| OnceLock::new()),
             told: Mutex::default(),
         }
     }

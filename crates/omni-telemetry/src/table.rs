@@ -1,6 +1,7 @@
 //! What is recorded, as data: instruments and dashboards are made from it.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use omni_contracts::{Contract, ErrorKind, Operation};
 
@@ -55,36 +56,17 @@ impl Metric {
 
 /// The name of the span of a call: contract and operation.
 pub(crate) fn span_name(contract: Contract, operation: Operation) -> Cow<'static, str> {
-    let known = match contract {
-        Contract::Storage => SPANS_OF_STORAGE.get(operation as usize),
-        _ => None,
-    };
-    match known {
-        Some(name) => Cow::Borrowed(name),
-        None => Cow::Owned(format!("{}.{operation}", contract.as_str())),
-    }
+    /// By contract and operation, in the order of their lists.
+    static NAMES: LazyLock<Vec<Vec<String>>> = LazyLock::new(|| {
+        let name = |contract: &Contract, operation: &Operation| {
+            format!("{}.{operation}", contract.as_str())
+        };
+        let all = |contract| Operation::ALL.iter().map(|one| name(contract, one)).collect();
+        Contract::ALL.iter().map(all).collect()
+    });
+    let known = NAMES.get(contract as usize).and_then(|names| names.get(operation as usize));
+    Cow::Borrowed(known.map_or("omni", String::as_str))
 }
-
-/// By operation, in the order of `Operation::ALL`.
-const SPANS_OF_STORAGE: [&str; Operation::ALL.len()] = [
-    "storage.abort_upload",
-    "storage.check",
-    "storage.complete_upload",
-    "storage.copy",
-    "storage.create_upload",
-    "storage.delete",
-    "storage.delete_many",
-    "storage.get",
-    "storage.get_ranges",
-    "storage.head",
-    "storage.list",
-    "storage.list_parts",
-    "storage.list_uploads",
-    "storage.list_versions",
-    "storage.presign",
-    "storage.put",
-    "storage.upload_part",
-];
 
 /// The contract: `storage`.
 pub(crate) const CONTRACT: &str = "omni.contract";
@@ -303,10 +285,12 @@ pub(crate) const BUCKETS: [f64; 18] = [
 pub fn outcome(kind: ErrorKind) -> (&'static str, bool) {
     match kind {
         ErrorKind::AlreadyExists => ("already_exists", false),
+        ErrorKind::LeaseLost => ("lease_lost", true),
         ErrorKind::NotFound => ("not_found", false),
         ErrorKind::NotModified => ("not_modified", false),
         ErrorKind::PreconditionFailed => ("precondition_failed", false),
         ErrorKind::CapacityExceeded => ("capacity_exceeded", true),
+        ErrorKind::Closed => ("closed", true),
         ErrorKind::Configuration => ("configuration", true),
         ErrorKind::Conflict => ("conflict", true),
         ErrorKind::Corrupt => ("corrupt", true),

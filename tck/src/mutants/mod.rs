@@ -22,6 +22,7 @@ mod faults;
 mod gate;
 mod keys;
 mod listing;
+mod messaging;
 mod multipart;
 mod outcome;
 mod paging;
@@ -41,6 +42,7 @@ pub(crate) use failover::declaring;
 pub use failover::{FailoverMutant, failover_mutants};
 #[cfg(feature = "layers")]
 pub use faults::{FaultMutant, fault_mutants};
+pub use messaging::{MessagingMutant, messaging_mutants};
 pub use subject::MutantSubject;
 #[cfg(feature = "layers")]
 pub(crate) use subject::repeating_batches;

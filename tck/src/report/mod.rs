@@ -14,7 +14,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use declared::Declared;
+pub use declared::{Declared, DeclaredLimits};
 pub use diff::{Change, Diff, Meaning, diff};
 
 use crate::spec::Level;

@@ -40,7 +40,11 @@ mod write_and_read;
 mod write_ids;
 mod wrong_calls;
 
-use crate::Check;
+use omni_contracts::Body;
+use omni_contracts::storage::{GetOptions, Key, PutOptions, StorageProvider};
+
+use crate::check::{equal, ok};
+use crate::{Check, Outcome};
 
 /// Every check of the storage contract.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
@@ -78,4 +82,20 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
     ]
     .into_iter()
     .flatten()
+}
+
+/// The least that a store does.
+pub(crate) async fn keeps_two_objects(provider: &dyn StorageProvider) -> Outcome {
+    let objects = [("tck/first", "one"), ("tck/second", "another")];
+    for (key, content) in objects {
+        let key = ok("a key", Key::new(key))?;
+        ok("put", provider.put(&key, Body::from(content), &PutOptions::default()).await)?;
+    }
+    for (key, content) in objects {
+        let key = ok("a key", Key::new(key))?;
+        let result = ok("get", provider.get(&key, &GetOptions::default()).await)?;
+        let seen = ok("the content", result.body.collect().await)?;
+        equal("get of one of two objects", &bytes::Bytes::from(content), &seen)?;
+    }
+    Ok(())
 }

@@ -24,7 +24,7 @@ pub use gcs::Gcs;
 #[cfg(feature = "provider-local")]
 pub use local::Local;
 #[cfg(feature = "provider-memory")]
-pub use memory::Memory;
+pub use memory::{Memory, MemoryTopics};
 pub use pool::Pool;
 #[cfg(feature = "provider-aws")]
 pub use s3::S3;

@@ -56,16 +56,17 @@ impl Certify {
             return self.compare(context).await;
         }
         let only: Vec<_> = self.only.iter().map(|id| id.to_ascii_uppercase()).collect();
-        let selected = |only: &String| {
-            tck::spec::clauses().iter().any(|clause| clause.id.starts_with(only.as_str()))
-        };
-        if let Some(unknown) = only.iter().find(|only| !selected(only)) {
-            return Err(Exit::usage(format!("no clause has an id that begins with {unknown}")));
-        }
         let subject: Arc<dyn Subject> = match &self.instances[..] {
             [] => Arc::new(tck::subjects::Local),
             names => configured(context, names)?,
         };
+        let selected = |only: &String| {
+            let mut clauses = tck::spec::clauses(subject.contract()).iter();
+            clauses.any(|clause| clause.id.starts_with(only.as_str()))
+        };
+        if let Some(unknown) = only.iter().find(|only| !selected(only)) {
+            return Err(Exit::usage(format!("no clause has an id that begins with {unknown}")));
+        }
         let whole = only.is_empty();
         let rerun = self.rerun(context);
         let mut options = Options { only, rerun, share: self.share, ..Options::default() };

@@ -1,138 +1,38 @@
 //! Capabilities as data: what a provider supports beyond the core, and its limits.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
-use crate::{Error, ErrorKind, Result};
+use crate::capability::{Set, capabilities};
+use crate::{Durability, Error, Result};
 
-/// Something that not every provider can do. Declared means that its clauses pass; undeclared means
-/// `Unsupported` before any I/O (clauses `STO-180` to `STO-182`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-#[repr(u8)]
-pub enum Capability {
-    /// Copy with a condition on the target.
-    ConditionalCopy,
-    /// Put only when the key is free.
-    ConditionalCreate,
-    /// Delete only a stated version.
-    ConditionalDelete,
-    /// Complete a multipart upload with a condition.
-    ConditionalMultipart,
-    /// Read with conditions on version and time.
-    ConditionalRead,
-    /// Put only over a stated version.
-    ConditionalUpdate,
-    /// Several processes may use the same store at once.
-    MultiProcess,
-    /// Explicit multipart uploads.
-    Multipart,
-    /// Listings in UTF-8 byte order.
-    OrderedList,
-    /// URLs that work without credentials.
-    Presign,
-    /// Every write gives the object a new version, also when it writes the same bytes.
-    UniqueVersions,
-    /// Older versions are kept, and can be read, listed and removed.
-    Versioning,
-}
-
-impl Capability {
-    /// Every capability, in alphabetical order.
-    pub const ALL: &'static [Self] = &[
-        Self::ConditionalCopy,
-        Self::ConditionalCreate,
-        Self::ConditionalDelete,
-        Self::ConditionalMultipart,
-        Self::ConditionalRead,
-        Self::ConditionalUpdate,
-        Self::MultiProcess,
-        Self::Multipart,
-        Self::OrderedList,
-        Self::Presign,
-        Self::UniqueVersions,
-        Self::Versioning,
-    ];
-
-    /// The name in configurations, specifications and reports.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ConditionalCopy => "conditional-copy",
-            Self::ConditionalCreate => "conditional-create",
-            Self::ConditionalDelete => "conditional-delete",
-            Self::ConditionalMultipart => "conditional-multipart",
-            Self::ConditionalRead => "conditional-read",
-            Self::ConditionalUpdate => "conditional-update",
-            Self::MultiProcess => "multi-process",
-            Self::Multipart => "multipart",
-            Self::OrderedList => "ordered-list",
-            Self::Presign => "presign",
-            Self::UniqueVersions => "unique-versions",
-            Self::Versioning => "versioning",
-        }
-    }
-
-    fn bit(self) -> u32 {
-        1 << self as u8
-    }
-}
-
-impl fmt::Display for Capability {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Capability {
-    type Err = Error;
-
-    /// # Errors
-    ///
-    /// `Configuration`; the message lists the known ones.
-    fn from_str(name: &str) -> Result<Self> {
-        let found = Self::ALL.iter().find(|known| known.as_str() == name);
-        found.copied().ok_or_else(|| {
-            let known: Vec<_> = Self::ALL.iter().map(|known| known.as_str()).collect();
-            let problem = format!("unknown capability {name:?}; known are {}", known.join(", "));
-            Error::new(ErrorKind::Configuration, problem)
-        })
-    }
-}
-
-/// What an acknowledged write survives (clauses `STO-170` to `STO-173`). Ordered, weakest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Durability {
-    /// Nothing: it is gone with the handle.
-    Memory,
-    /// The end of the process, however it ends.
-    Process,
-    /// The end of the machine's power.
-    Disk,
-    /// The end of the machine.
-    Replicated,
-}
-
-impl Durability {
-    /// Every level, weakest first.
-    pub const ALL: &'static [Self] = &[Self::Memory, Self::Process, Self::Disk, Self::Replicated];
-
-    /// The name in configurations and reports.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::Process => "process",
-            Self::Disk => "disk",
-            Self::Replicated => "replicated",
-        }
-    }
-}
-
-impl fmt::Display for Durability {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+capabilities! {
+    /// Something that not every provider can do. Declared means that its clauses pass; undeclared means
+    /// `Unsupported` before any I/O (clauses `STO-180` to `STO-182`).
+    Capability {
+        /// Copy with a condition on the target.
+        ConditionalCopy = "conditional-copy",
+        /// Put only when the key is free.
+        ConditionalCreate = "conditional-create",
+        /// Delete only a stated version.
+        ConditionalDelete = "conditional-delete",
+        /// Complete a multipart upload with a condition.
+        ConditionalMultipart = "conditional-multipart",
+        /// Read with conditions on version and time.
+        ConditionalRead = "conditional-read",
+        /// Put only over a stated version.
+        ConditionalUpdate = "conditional-update",
+        /// Several processes may use the same store at once.
+        MultiProcess = "multi-process",
+        /// Explicit multipart uploads.
+        Multipart = "multipart",
+        /// Listings in UTF-8 byte order.
+        OrderedList = "ordered-list",
+        /// URLs that work without credentials.
+        Presign = "presign",
+        /// Every write gives the object a new version, also when it writes the same bytes.
+        UniqueVersions = "unique-versions",
+        /// Older versions are kept, and can be read, listed and removed.
+        Versioning = "versioning",
     }
 }
 
@@ -177,7 +77,7 @@ impl Default for Limits {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capabilities {
-    flags: u32,
+    flags: Set<Capability>,
     /// What an acknowledged write survives.
     pub durability: Durability,
     /// The longest time until a listing shows a write or a delete.
@@ -193,7 +93,7 @@ impl Capabilities {
     #[must_use]
     pub fn new(durability: Durability) -> Self {
         Self {
-            flags: 0,
+            flags: Set::empty(),
             durability,
             list_delay: Duration::ZERO,
             time_precision: Duration::from_millis(1),
@@ -204,26 +104,26 @@ impl Capabilities {
     /// Declares capabilities.
     #[must_use]
     pub fn with(mut self, capabilities: &[Capability]) -> Self {
-        self.flags |= capabilities.iter().fold(0, |flags, capability| flags | capability.bit());
+        self.flags.add(capabilities);
         self
     }
 
     /// Takes declarations back.
     #[must_use]
     pub fn without(mut self, capabilities: &[Capability]) -> Self {
-        self.flags &= !capabilities.iter().fold(0, |flags, capability| flags | capability.bit());
+        self.flags.remove(capabilities);
         self
     }
 
     /// Whether `capability` is declared.
     #[must_use]
     pub fn has(&self, capability: Capability) -> bool {
-        self.flags & capability.bit() != 0
+        self.flags.has(capability)
     }
 
     /// What is declared, in alphabetical order.
     pub fn iter(&self) -> impl Iterator<Item = Capability> {
-        Capability::ALL.iter().copied().filter(|capability| self.has(*capability))
+        self.flags.iter()
     }
 
     /// Refuses a call that needs an undeclared capability, before any I/O.
@@ -244,32 +144,9 @@ impl Capabilities {
     /// `Configuration`: the name is unknown (the message lists the known ones), or the provider does
     /// not have what is required.
     pub fn require(&self, requirement: &str) -> Result<()> {
-        let wrong = |message: String| Err(Error::new(ErrorKind::Configuration, message));
-        let level = requirement.strip_prefix("durability-");
-        if let Some(level) = Durability::ALL.iter().find(|known| Some(known.as_str()) == level) {
-            if self.durability >= *level {
-                return Ok(());
-            }
-            return wrong(format!("durability is {}, required is {level}", self.durability));
-        }
-        let wanted: Vec<_> = match requirement {
-            "conditional-put" => vec![Capability::ConditionalCreate, Capability::ConditionalUpdate],
-            name => Capability::ALL.iter().copied().filter(|c| c.as_str() == name).collect(),
-        };
-        if wanted.is_empty() {
-            let capabilities = Capability::ALL.iter().map(|known| known.as_str().to_owned());
-            let levels = Durability::ALL.iter().map(|known| format!("durability-{known}"));
-            let known: Vec<_> =
-                capabilities.chain(["conditional-put".to_owned()]).chain(levels).collect();
-            return wrong(format!(
-                "unknown capability {requirement:?}; known are {}",
-                known.join(", ")
-            ));
-        }
-        match wanted.into_iter().find(|capability| !self.has(*capability)) {
-            None => Ok(()),
-            Some(missing) => wrong(format!("the provider does not declare {missing}")),
-        }
+        const CONDITIONAL_PUT: &[Capability] =
+            &[Capability::ConditionalCreate, Capability::ConditionalUpdate];
+        self.flags.require(self.durability, requirement, &[("conditional-put", CONDITIONAL_PUT)])
     }
 }
 

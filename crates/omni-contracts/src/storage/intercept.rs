@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::batch::Batch;
 use super::{
     ByteRange, Capabilities, CompleteOptions, CopyOptions, DeleteOptions, Deleted, GetOptions,
     GetResult, Key, ListPage, ListRequest, ObjectMeta, PageToken, Part, PartNumber, Prefix,
     PresignRequest, PresignedUrl, PutOptions, StorageProvider, UploadId, UploadPage, VersionPage,
     Written,
 };
-use crate::{Body, Call, Error, ErrorKind, Interceptor, Operation, Result, Scope};
+use crate::batch::Batch;
+use crate::{Body, Call, Contract, Error, ErrorKind, Interceptor, Operation, Result, Scope};
 
 /// A provider with an [`Interceptor`] around every operation, the bodies of streams included.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl<I: Interceptor, P: StorageProvider + ?Sized> Intercepted<I, P> {
     }
 
     fn call<'a>(&'a self, operation: Operation, resource: &'a str) -> Call<'a> {
-        Call::new(operation, &self.name, resource, &self.scope)
+        Call::new(Contract::Storage, operation, &self.name, resource, &self.scope)
     }
 }
 
@@ -139,9 +139,13 @@ impl<I: Interceptor, P: StorageProvider + ?Sized> StorageProvider for Intercepte
 
     async fn delete_many(&self, keys: &[Key]) -> Vec<Result<Deleted>> {
         let call = self.call(Operation::DeleteMany, "");
-        let batch = Batch::new(keys);
-        let outcome = self.interceptor.around(&call, || batch.attempt(&*self.inner)).await;
-        batch.results(outcome, &self.name)
+        let batch = Batch::new(keys, call.idempotency);
+        let attempt = || async {
+            let open = batch.open();
+            batch.record(&open, self.inner.delete_many(&open.items).await)
+        };
+        let outcome = self.interceptor.around(&call, attempt).await;
+        batch.results(outcome, &call, Key::as_str)
     }
 
     async fn list(&self, request: &ListRequest) -> Result<ListPage> {

@@ -3,7 +3,6 @@
 //! [`StorageProvider`] is what a provider implements; applications use the handle of `omni-storage`.
 
 mod attributes;
-mod batch;
 mod capability;
 mod checksum;
 mod derived;
@@ -19,8 +18,9 @@ mod provider;
 mod range;
 mod resume;
 
+pub use crate::Durability;
 pub use attributes::{Attributes, MAX_METADATA_BYTES, MAX_METADATA_ENTRIES};
-pub use capability::{Capabilities, Capability, Durability, Limits};
+pub use capability::{Capabilities, Capability, Limits};
 pub use checksum::{Crc32c, verified};
 pub use derived::{coalesced_ranges, delete_prefix, list_all, read_ranges, resolve_refused};
 pub use intercept::Intercepted;

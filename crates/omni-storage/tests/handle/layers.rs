@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use omni_contracts::Contract;
 use omni_storage::{
     Body, Call, Error, ErrorKind, Interceptor, Loader, Operation, PartNumber, PresignMethod,
     PresignRequest, Result, Scope, Storage, WriteId,
@@ -146,7 +147,7 @@ async fn an_interceptor_sees_every_operation_and_every_byte() {
         assert_eq!(storage.layers(), [&["counting"][..], DEFAULTS].concat());
         every_call(&storage).await;
         let seen = seen.lock().unwrap();
-        let all: Vec<_> = Operation::ALL.iter().map(|operation| operation.as_str()).collect();
+        let all: Vec<_> = Operation::of(Contract::Storage).map(Operation::as_str).collect();
         assert_eq!(seen.operations.keys().copied().collect::<Vec<_>>(), all);
         assert_eq!(seen.operations["put"], 2);
         // Two puts, one part, one get, one range.
