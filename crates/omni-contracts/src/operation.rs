@@ -141,7 +141,7 @@ impl Operation {
         Self::ALL.iter().copied().filter(move |one| one.contracts().contains(&contract))
     }
 
-    /// The idempotency of the operation without conditions (clauses `STO-150`, `MSG-018`).
+    /// The idempotency of the operation without conditions (clauses `STO-150`, `MSG-017`).
     #[must_use]
     pub fn idempotency(self) -> Idempotency {
         match self {

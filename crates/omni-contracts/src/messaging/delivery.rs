@@ -9,7 +9,7 @@ use smol_str::SmolStr;
 
 use super::Subscription;
 
-/// A message and its lease (clauses `MSG-030` to `MSG-039`).
+/// A message and its lease (clauses `MSG-030` to `MSG-038`).
 ///
 /// Whoever received it settles it by its [`receipt`](Self::receipt) before the lease ends: `ack`, `nack`
 /// or `reject`. Until then nobody else receives it from this subscription; not settled, it is delivered
